@@ -1,0 +1,1 @@
+//! Benchmarks of the fabric against the limit of the machine.

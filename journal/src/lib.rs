@@ -1,0 +1,1 @@
+//! The stream on disk: append-only segments, verified and replayed.

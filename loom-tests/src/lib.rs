@@ -1,0 +1,1 @@
+//! Exhaustive models of the fabric's lock-free protocols.

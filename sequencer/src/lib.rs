@@ -1,0 +1,1 @@
+//! The agent that imposes one total order on every producer's messages.
