@@ -9,6 +9,7 @@ extern crate self as selvedge_fabric;
 
 pub mod frame;
 pub mod message;
+pub mod protocol;
 
 #[doc(hidden)]
 pub use zerocopy;

@@ -1,0 +1,274 @@
+//! One producer to the sequencer: a ring of fixed slots.
+//!
+//! Slot layout, in 64-bit words (the slot's size is a power of two of at least eight words):
+//!
+//! | word | what |
+//! |---|---|
+//! | 0 | publication word: the source sequence of the message in the slot, stored last |
+//! | 1 | descriptor: length, flags, type, topic, as in a frame header |
+//! | 2.. | payload in place, or for an external payload its position in the payload ring |
+//! | last | time at which the producer published, in clock ticks; 0: not taken |
+//!
+//! Source sequence `s` lies in slot `s mod capacity`, so a payload byte is never where a
+//! publication word could be, and the sequencer knows exactly which word to wait for: the slot is
+//! published when its word equals the source sequence expected next.
+//!
+//! The producer may write source sequence `s` once `s - capacity` is consumed. How far that is the
+//! sequencer says in its own memory ([`Consumed`]); the producer reads it only when its cached
+//! room is used up.
+
+use super::epoch::{EpochCell, EpochWord};
+use super::ordering::{SyncPoint, acquire, epoch_check_fence, release};
+use super::sync::Ordering;
+use super::words::Words;
+use crate::frame::{MAX_EPOCH_TAG, MAX_SEQUENCE};
+
+/// Words of the header of an ingress slot.
+pub const INGRESS_HEADER_WORDS: usize = 2;
+
+/// The shape of a ring of slots: capacity and slot size are powers of two.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct RingShape {
+    mask: u64,
+    slot_shift: u32,
+}
+
+impl RingShape {
+    /// A ring of `capacity` slots of `slot_words` words, or `None` unless both are powers of two
+    /// (and at least 2 and 4).
+    pub const fn new(capacity: u64, slot_words: usize) -> Option<Self> {
+        if !capacity.is_power_of_two()
+            || capacity < 2
+            || !slot_words.is_power_of_two()
+            || slot_words < 4
+        {
+            return None;
+        }
+        Some(RingShape {
+            mask: capacity - 1,
+            slot_shift: slot_words.trailing_zeros(),
+        })
+    }
+
+    /// Slots in the ring.
+    #[inline(always)]
+    pub const fn capacity(&self) -> u64 {
+        self.mask + 1
+    }
+
+    /// Words in a slot.
+    #[inline(always)]
+    pub const fn slot_words(&self) -> usize {
+        1 << self.slot_shift
+    }
+
+    /// Words in the ring.
+    pub const fn words(&self) -> usize {
+        (self.capacity() as usize) << self.slot_shift
+    }
+
+    /// Index of the first word of the slot of `sequence`.
+    #[inline(always)]
+    pub const fn slot(&self, sequence: u64) -> usize {
+        ((sequence & self.mask) as usize) << self.slot_shift
+    }
+
+    /// Whether `words` is large enough for the ring: what makes masked indices safe.
+    pub fn fits(&self, words: &Words) -> bool {
+        words.count() >= self.words()
+    }
+}
+
+/// The producer's side of an ingress ring.
+#[derive(Debug)]
+pub struct IngressWriter {
+    slots: Words,
+    shape: RingShape,
+    next: u64,
+    limit: u64,
+}
+
+impl IngressWriter {
+    /// A writer whose next message has source sequence `next`; everything before is consumed.
+    /// `None` where the words do not hold the ring.
+    pub fn new(slots: Words, shape: RingShape, next: u64) -> Option<Self> {
+        shape.fits(&slots).then_some(IngressWriter {
+            slots,
+            shape,
+            next,
+            limit: next + shape.capacity(),
+        })
+    }
+
+    /// The source sequence of the message that will be published next.
+    #[inline(always)]
+    pub fn next(&self) -> u64 {
+        self.next
+    }
+
+    /// How many messages may be written before room must be asked for again.
+    #[inline(always)]
+    pub fn room(&self) -> u64 {
+        self.limit - self.next
+    }
+
+    /// Takes note that everything up to and including `consumed` has been consumed. A value
+    /// beyond what was published is ignored: the sequencer never says that.
+    pub fn grant(&mut self, consumed: u64) {
+        if consumed < self.next {
+            self.limit = self.limit.max(consumed + 1 + self.shape.capacity());
+        }
+    }
+
+    /// Index of the first word of the slot `ahead` places after the next.
+    ///
+    /// It may be written while `ahead <` [`IngressWriter::room`].
+    #[inline(always)]
+    pub fn slot(&self, ahead: u64) -> usize {
+        self.shape.slot(self.next + ahead)
+    }
+
+    /// The ring's words.
+    #[inline(always)]
+    pub fn words(&self) -> &Words {
+        &self.slots
+    }
+
+    /// The ring's shape.
+    #[inline(always)]
+    pub fn shape(&self) -> RingShape {
+        self.shape
+    }
+
+    /// Writes the descriptor of the message in the slot `ahead` places after the next.
+    #[inline(always)]
+    pub fn describe(&mut self, ahead: u64, descriptor: u64, ticks: u64) {
+        let slot = self.slot(ahead);
+        // SAFETY: `slot` is the masked index of a slot's first word, and `new` checked that every
+        // slot lies inside the words.
+        unsafe {
+            self.slots.at(slot + 1).store(descriptor, Ordering::Relaxed);
+            self.slots
+                .at(slot + self.shape.slot_words() - 1)
+                .store(ticks, Ordering::Relaxed);
+        }
+    }
+
+    /// Publishes the next message: everything written to its slot before is visible to the
+    /// sequencer once it sees the word.
+    #[inline(always)]
+    pub fn publish(&mut self) {
+        debug_assert!(self.room() > 0);
+        let slot = self.slot(0);
+        // SAFETY: as in `describe`.
+        let word = unsafe { self.slots.at(slot) };
+        // Pairs with the acquire in `IngressReader::ready`.
+        word.store(self.next, release(SyncPoint::IngressPublish));
+        self.next += 1;
+    }
+}
+
+/// The sequencer's side of an ingress ring: reads memory that a hostile process may change at any
+/// time, so each word is loaded once and checked by the caller.
+#[derive(Debug)]
+pub struct IngressReader {
+    slots: Words,
+    shape: RingShape,
+    next: u64,
+}
+
+impl IngressReader {
+    /// A reader that waits for source sequence `next`. `None` where the words do not hold the ring.
+    pub fn new(slots: Words, shape: RingShape, next: u64) -> Option<Self> {
+        shape
+            .fits(&slots)
+            .then_some(IngressReader { slots, shape, next })
+    }
+
+    /// The source sequence waited for.
+    #[inline(always)]
+    pub fn next(&self) -> u64 {
+        self.next
+    }
+
+    /// Whether the next message is published.
+    #[inline(always)]
+    pub fn ready(&self) -> bool {
+        // SAFETY: a masked slot index; `new` checked that every slot lies inside the words.
+        let word = unsafe { self.slots.at(self.shape.slot(self.next)) };
+        // Pairs with the release in `IngressWriter::publish`.
+        word.load(acquire(SyncPoint::IngressAcquire)) == self.next
+    }
+
+    /// Word `index` of the next message's slot. `index` is cut to the slot.
+    #[inline(always)]
+    pub fn word(&self, index: usize) -> u64 {
+        let index = index & (self.shape.slot_words() - 1);
+        // SAFETY: a masked slot index plus an index below the slot's size.
+        unsafe { self.slots.at(self.shape.slot(self.next) + index) }.load(Ordering::Relaxed)
+    }
+
+    /// The ring's shape.
+    #[inline(always)]
+    pub fn shape(&self) -> RingShape {
+        self.shape
+    }
+
+    /// Goes on to the next message.
+    #[inline(always)]
+    pub fn advance(&mut self) {
+        self.next += 1;
+    }
+}
+
+/// How far the sequencer of one epoch has consumed one source's ring: a word in that epoch's bank.
+///
+/// The word carries the low 16 bits of the epoch, so what an earlier use of the bank left behind
+/// is never taken for an answer.
+#[derive(Clone, Debug)]
+pub struct Consumed {
+    word: Words,
+}
+
+impl Consumed {
+    /// The cell in the first of `word`'s words. `None` where there is none.
+    pub fn new(word: Words) -> Option<Self> {
+        (word.count() >= 1).then_some(Consumed { word })
+    }
+
+    /// Says that everything up to and including `source_sequence` is in the stream of `epoch`.
+    #[inline(always)]
+    pub fn store(&self, epoch: EpochWord, source_sequence: u64) {
+        let value = epoch.tag() << 48 | (source_sequence & MAX_SEQUENCE);
+        // SAFETY: `new` checked that there is a word.
+        let word = unsafe { self.word.at(0) };
+        // Pairs with the acquire in `load`: the sequencer has finished reading those slots, and
+        // the frames that they became are published.
+        word.store(value, release(SyncPoint::ConsumedRelease));
+    }
+
+    /// What was said, if it was said in `epoch`.
+    #[inline(always)]
+    pub fn load(&self, epoch: EpochWord) -> Option<u64> {
+        // SAFETY: `new` checked that there is a word.
+        let word = unsafe { self.word.at(0) };
+        // Pairs with the release in `store`.
+        let value = word.load(acquire(SyncPoint::ConsumedAcquire));
+        (value >> 48 == epoch.tag() & MAX_EPOCH_TAG).then_some(value & MAX_SEQUENCE)
+    }
+}
+
+/// Reads how far a ring was consumed so that the answer may be acted on: the epoch is re-read
+/// after the position, or a sequencer that was already replaced could give slots free whose
+/// messages never counted.
+///
+/// `cell` gives the source's cell in the bank of an epoch. `None`: nothing new is known now.
+pub fn consumed_in_current_epoch<'a>(
+    epoch: &EpochCell,
+    cell: impl FnOnce(EpochWord) -> Option<&'a Consumed>,
+) -> Option<u64> {
+    let current = epoch.load();
+    let consumed = cell(current)?.load(current)?;
+    epoch_check_fence();
+    (epoch.load() == current).then_some(consumed)
+}

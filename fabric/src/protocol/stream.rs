@@ -1,0 +1,352 @@
+//! The sequencer to its readers: a ring of fixed slots that holds the newest frames.
+//!
+//! Slot layout, in words: 0..4 the frame header (word 0, the publication word, is stored last),
+//! 4.. the payload in place or, for an external payload, its position in the payload ring.
+//!
+//! Sequence `q` lies in slot `q mod capacity` and is published when the slot's word equals the
+//! publication word of the epoch and `q`: readers poll that word, so a hop is one transfer of one
+//! cache line.
+//!
+//! Two kinds of reader:
+//!
+//! - A **gating** reader reads in place. Its cursor holds the ring: the writer never overwrites
+//!   what a cursor has not released ([`super::gating`]).
+//! - A **copying** reader holds nobody. It copies with relaxed loads, then checks that what it
+//!   copied was not overwritten meanwhile. For that the writer announces `overwritten_below`, the
+//!   lowest sequence still intact, before it writes over anything below: one store every
+//!   sixteenth of a lap, and a release fence that the readers' acquire fence pairs with. Payload
+//!   ring positions have the same kind of bound.
+
+use super::epoch::{EpochCell, EpochWord};
+use super::ingress::RingShape;
+use super::ordering::{SyncPoint, acquire, fence, release};
+use super::sync::Ordering;
+use super::words::Words;
+use crate::frame::FrameHeader;
+
+/// Words of a frame header.
+pub const FRAME_HEADER_WORDS: usize = 4;
+
+/// Where the writer announces what is being overwritten: word 0 the lowest intact sequence,
+/// word 1 the lowest intact position in the payload ring.
+#[derive(Clone, Debug)]
+pub struct OverwriteBound {
+    words: Words,
+}
+
+impl OverwriteBound {
+    /// The bound in the first two of `words`. `None` where they are fewer.
+    pub fn new(words: Words) -> Option<Self> {
+        (words.count() >= 2).then_some(OverwriteBound { words })
+    }
+
+    fn at(&self, index: usize) -> &super::sync::AtomicU64 {
+        debug_assert!(index < 2);
+        // SAFETY: `new` checked that there are two words.
+        unsafe { self.words.at(index) }
+    }
+
+    /// Announces that sequences below `lowest` are about to be overwritten.
+    pub fn announce(&self, lowest: u64) {
+        self.at(0).store(lowest, Ordering::Relaxed);
+        // Pairs with the acquire fence in `intact_from`: who sees any later write to a slot sees
+        // this bound.
+        fence(SyncPoint::OverwriteRelease, Ordering::Release);
+    }
+
+    /// Announces that payload positions below `lowest` are about to be overwritten.
+    pub fn announce_payload(&self, lowest: u64) {
+        self.at(1).store(lowest, Ordering::Relaxed);
+        // Pairs with the acquire fence in `payload_intact_from`.
+        fence(SyncPoint::OverwriteRelease, Ordering::Release);
+    }
+
+    /// The lowest sequence whose slot was intact at every load before this call.
+    #[inline(always)]
+    pub fn intact_from(&self) -> u64 {
+        // Pairs with the release fence in `announce`.
+        fence(SyncPoint::OverwriteAcquire, Ordering::Acquire);
+        self.at(0).load(Ordering::Relaxed)
+    }
+
+    /// The lowest payload position that was intact at every load before this call.
+    #[inline(always)]
+    pub fn payload_intact_from(&self) -> u64 {
+        // Pairs with the release fence in `announce_payload`.
+        fence(SyncPoint::OverwriteAcquire, Ordering::Acquire);
+        self.at(1).load(Ordering::Relaxed)
+    }
+}
+
+/// The sequencer's side of a stream ring, for one epoch.
+#[derive(Debug)]
+pub struct StreamWriter {
+    slots: Words,
+    shape: RingShape,
+    epoch: EpochWord,
+    bound: OverwriteBound,
+    first: u64,
+    next: u64,
+    limit: u64,
+    intact_from: u64,
+    stride: u64,
+}
+
+impl StreamWriter {
+    /// A writer that begins at `first` in a ring whose former content is void: the bound is
+    /// announced before anything is written. `None` where the words do not hold the ring.
+    pub fn new(
+        slots: Words,
+        shape: RingShape,
+        epoch: EpochWord,
+        bound: OverwriteBound,
+        first: u64,
+    ) -> Option<Self> {
+        if !shape.fits(&slots) {
+            return None;
+        }
+        bound.announce(first);
+        Some(StreamWriter {
+            slots,
+            shape,
+            epoch,
+            bound,
+            first,
+            next: first,
+            limit: first,
+            intact_from: first,
+            stride: (shape.capacity() / 16).max(1),
+        })
+    }
+
+    /// The sequence of the frame that will be published next.
+    #[inline(always)]
+    pub fn next(&self) -> u64 {
+        self.next
+    }
+
+    /// The lowest sequence still intact in this ring.
+    pub fn intact_from(&self) -> u64 {
+        self.intact_from
+    }
+
+    /// The first sequence of this epoch.
+    pub fn first(&self) -> u64 {
+        self.first
+    }
+
+    /// The epoch that is written.
+    #[inline(always)]
+    pub fn epoch(&self) -> EpochWord {
+        self.epoch
+    }
+
+    /// The ring's shape.
+    pub fn shape(&self) -> RingShape {
+        self.shape
+    }
+
+    /// How many frames may be published before [`StreamWriter::extend`] must be asked.
+    #[inline(always)]
+    pub fn room(&self) -> u64 {
+        self.limit - self.next
+    }
+
+    /// Makes room: `lowest` is the lowest sequence that a gating consumer holds, `None` without
+    /// gating consumers. Announces the next stride where the ring has come round.
+    pub fn extend(&mut self, lowest: Option<u64>) {
+        let capacity = self.shape.capacity();
+        // What consumers hold below this epoch's first sequence lies in another bank.
+        let gate = lowest.map_or(u64::MAX, |lowest| lowest.max(self.first) + capacity);
+        if self.next < gate && self.next == self.intact_from + capacity {
+            self.intact_from += self.stride;
+            self.bound.announce(self.intact_from);
+        }
+        self.limit = gate.min(self.intact_from + capacity).max(self.next);
+    }
+
+    /// Takes back room that was given, so that a consumer that has just been admitted at
+    /// `lowest` holds from now on.
+    pub fn withdraw_room(&mut self) {
+        self.limit = self.next;
+    }
+
+    /// Publishes a frame whose payload fits the slot: header words, then `payload_words` words
+    /// from `payload`, then the publication word.
+    ///
+    /// The caller has checked that there is room and that the words fit: a longer payload is cut
+    /// to the slot.
+    #[inline(always)]
+    pub fn publish(
+        &mut self,
+        timestamp: u64,
+        source: u64,
+        descriptor: u64,
+        payload_words: usize,
+        payload: impl Fn(usize) -> u64,
+    ) {
+        debug_assert!(self.room() > 0);
+        let slot = self.shape.slot(self.next);
+        let payload_words = payload_words.min(self.shape.slot_words() - FRAME_HEADER_WORDS);
+        // SAFETY: `slot` is a masked slot index and `new` checked that every slot lies inside the
+        // words; offsets stay below the slot's size.
+        unsafe {
+            for index in 0..payload_words {
+                self.slots
+                    .at(slot + FRAME_HEADER_WORDS + index)
+                    .store(payload(index), Ordering::Relaxed);
+            }
+            self.slots.at(slot + 1).store(timestamp, Ordering::Relaxed);
+            self.slots.at(slot + 2).store(source, Ordering::Relaxed);
+            self.slots.at(slot + 3).store(descriptor, Ordering::Relaxed);
+            // Pairs with the acquire in `StreamReader::published`.
+            self.slots.at(slot).store(
+                FrameHeader::publication_word(self.epoch.tag(), self.next),
+                release(SyncPoint::StreamPublish),
+            );
+        }
+        self.next += 1;
+    }
+}
+
+/// A reader's place in the stream ring of one epoch.
+#[derive(Clone, Debug)]
+pub struct StreamReader {
+    slots: Words,
+    shape: RingShape,
+    epoch: EpochWord,
+    next: u64,
+    end: u64,
+}
+
+/// What a reader finds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Ready {
+    /// Nothing new.
+    Nothing,
+    /// This many frames from the reader's place on are published and count.
+    Frames(u64),
+    /// The epoch has moved on, or the epoch's end is reached: find out where to go on with
+    /// [`super::epoch::owner_of`].
+    EpochMoved,
+}
+
+impl StreamReader {
+    /// A reader at `next` in the ring of `epoch`, which ends at `closed_at` if it has ended.
+    /// `None` where the words do not hold the ring.
+    pub fn new(
+        slots: Words,
+        shape: RingShape,
+        epoch: EpochWord,
+        next: u64,
+        closed_at: Option<u64>,
+    ) -> Option<Self> {
+        shape.fits(&slots).then_some(StreamReader {
+            slots,
+            shape,
+            epoch,
+            next,
+            end: closed_at.unwrap_or(u64::MAX),
+        })
+    }
+
+    /// The sequence read next.
+    #[inline(always)]
+    pub fn next(&self) -> u64 {
+        self.next
+    }
+
+    /// The epoch that is read.
+    #[inline(always)]
+    pub fn epoch(&self) -> EpochWord {
+        self.epoch
+    }
+
+    /// Learns that the epoch has been closed at `closed_at`.
+    pub fn close_at(&mut self, closed_at: u64) {
+        self.end = closed_at;
+    }
+
+    /// Whether `sequence` is published in this epoch's ring.
+    #[inline(always)]
+    pub fn published(&self, sequence: u64) -> bool {
+        // SAFETY: a masked slot index; `new` checked that every slot lies inside the words.
+        let word = unsafe { self.slots.at(self.shape.slot(sequence)) };
+        // Pairs with the release in `StreamWriter::publish`.
+        word.load(acquire(SyncPoint::StreamAcquire))
+            == FrameHeader::publication_word(self.epoch.tag(), sequence)
+    }
+
+    /// How many frames, at most `limit`, may be read now.
+    #[inline(always)]
+    pub fn ready(&self, limit: u64, current: &EpochCell) -> Ready {
+        let limit = limit.min(self.end - self.next);
+        let mut count = 0;
+        while count < limit && self.published(self.next + count) {
+            count += 1;
+        }
+        if self.end == u64::MAX {
+            // The check that makes takeover safe: the epoch, loaded after the publication words.
+            if current.load_after_publication() != self.epoch {
+                return Ready::EpochMoved;
+            }
+        } else if self.next == self.end {
+            return Ready::EpochMoved;
+        }
+        if count == 0 {
+            Ready::Nothing
+        } else {
+            Ready::Frames(count)
+        }
+    }
+
+    /// Word `index` of the slot `ahead` places after the reader's. `index` is cut to the slot.
+    #[inline(always)]
+    pub fn word(&self, ahead: u64, index: usize) -> u64 {
+        let index = index & (self.shape.slot_words() - 1);
+        // SAFETY: a masked slot index plus an index below the slot's size.
+        unsafe { self.slots.at(self.shape.slot(self.next + ahead) + index) }.load(Ordering::Relaxed)
+    }
+
+    /// Index of the first word of the slot `ahead` places after the reader's.
+    #[inline(always)]
+    pub fn slot(&self, ahead: u64) -> usize {
+        self.shape.slot(self.next + ahead)
+    }
+
+    /// The ring's words.
+    #[inline(always)]
+    pub fn words(&self) -> &Words {
+        &self.slots
+    }
+
+    /// The ring's shape.
+    #[inline(always)]
+    pub fn shape(&self) -> RingShape {
+        self.shape
+    }
+
+    /// Goes `count` frames on.
+    #[inline(always)]
+    pub fn advance(&mut self, count: u64) {
+        self.next += count;
+    }
+
+    /// Goes to `sequence`, in this ring.
+    pub fn seek(&mut self, sequence: u64) {
+        self.next = sequence;
+    }
+}
+
+/// Finds where an epoch ended: the first sequence from `from` on that is not published in its
+/// ring. To be called after [`EpochCell::take_over`] moved the epoch on.
+///
+/// `from` is a sequence known to have been published, or the epoch's first. A whole lap of
+/// published frames ends the scan too: no more fit.
+pub fn scan_end(reader: &StreamReader, from: u64) -> u64 {
+    let mut sequence = from;
+    while sequence - from < reader.shape.capacity() && reader.published(sequence) {
+        sequence += 1;
+    }
+    sequence
+}

@@ -1,0 +1,176 @@
+//! A run of shared 64-bit words: the only kind of memory the protocols know.
+
+use super::sync::AtomicU64;
+use std::sync::Arc;
+
+#[cfg(not(loom))]
+mod shared {
+    use super::*;
+    use std::any::Any;
+
+    /// A run of 64-bit atomic words in memory that several processes may share.
+    ///
+    /// Cloning is cheap and refers to the same words; the memory lives as long as any clone.
+    #[derive(Clone)]
+    pub struct Words {
+        first: *const AtomicU64,
+        count: usize,
+        owner: Arc<dyn Any + Send + Sync>,
+    }
+
+    // SAFETY: `first` points to `count` atomics that `owner` keeps alive; atomics may be used
+    // from any thread, and the pointer is never used for anything else without `unsafe`.
+    unsafe impl Send for Words {}
+    // SAFETY: as above; all access through a shared reference is atomic.
+    unsafe impl Sync for Words {}
+
+    impl Words {
+        /// Words in process-private memory, all zero.
+        pub fn private(count: usize) -> Self {
+            let words: Arc<[AtomicU64]> = (0..count).map(|_| AtomicU64::new(0)).collect();
+            Words {
+                first: words.as_ptr(),
+                count,
+                owner: Arc::new(words),
+            }
+        }
+
+        /// Words at `first`, kept mapped by `owner`.
+        ///
+        /// # Safety
+        ///
+        /// `first` must be aligned to 8 bytes and point to `count` words that stay mapped for
+        /// reading (and for writing, where anything stores to them) while `owner` lives, and that
+        /// nothing in this process accesses other than atomically or through [`Words::pointer`].
+        pub unsafe fn from_raw(
+            first: *const AtomicU64,
+            count: usize,
+            owner: Arc<dyn Any + Send + Sync>,
+        ) -> Self {
+            Words {
+                first,
+                count,
+                owner,
+            }
+        }
+
+        /// How many words.
+        #[inline(always)]
+        pub fn count(&self) -> usize {
+            self.count
+        }
+
+        /// The words `start..start + count`, or `None` where that is not inside.
+        pub fn part(&self, start: usize, count: usize) -> Option<Self> {
+            if start.checked_add(count)? > self.count {
+                return None;
+            }
+            Some(Words {
+                // SAFETY: `start` is at most `self.count`, so the result is inside the run or one
+                // past its end.
+                first: unsafe { self.first.add(start) },
+                count,
+                owner: self.owner.clone(),
+            })
+        }
+
+        /// The word at `index`, or `None` past the end.
+        pub fn get(&self, index: usize) -> Option<&AtomicU64> {
+            if index < self.count {
+                // SAFETY: `index` is inside the run, which `owner` keeps alive.
+                Some(unsafe { &*self.first.add(index) })
+            } else {
+                None
+            }
+        }
+
+        /// The word at `index`, unchecked in release builds: for the paths whose index is masked.
+        ///
+        /// # Safety
+        ///
+        /// `index` must be below [`Words::count`].
+        #[inline(always)]
+        pub unsafe fn at(&self, index: usize) -> &AtomicU64 {
+            debug_assert!(index < self.count);
+            // SAFETY: the caller guarantees that `index` is inside the run.
+            unsafe { &*self.first.add(index) }
+        }
+
+        /// The address of the word at `index`, for in-place access to a payload.
+        ///
+        /// # Safety
+        ///
+        /// `index` must be at most [`Words::count`].
+        #[inline(always)]
+        pub unsafe fn pointer(&self, index: usize) -> *mut u8 {
+            debug_assert!(index <= self.count);
+            // SAFETY: the caller guarantees that `index` is inside the run or one past its end.
+            unsafe { self.first.add(index) as *mut u8 }
+        }
+    }
+}
+
+#[cfg(loom)]
+mod shared {
+    use super::*;
+
+    /// A run of loom's atomic words.
+    #[derive(Clone)]
+    pub struct Words {
+        words: Arc<Vec<AtomicU64>>,
+        start: usize,
+        count: usize,
+    }
+
+    impl Words {
+        /// Words of the model, all zero.
+        pub fn private(count: usize) -> Self {
+            let words = Arc::new((0..count).map(|_| AtomicU64::new(0)).collect());
+            Words {
+                words,
+                start: 0,
+                count,
+            }
+        }
+
+        /// How many words.
+        pub fn count(&self) -> usize {
+            self.count
+        }
+
+        /// The words `start..start + count`, or `None` where that is not inside.
+        pub fn part(&self, start: usize, count: usize) -> Option<Self> {
+            if start.checked_add(count)? > self.count {
+                return None;
+            }
+            Some(Words {
+                words: self.words.clone(),
+                start: self.start + start,
+                count,
+            })
+        }
+
+        /// The word at `index`, or `None` past the end.
+        pub fn get(&self, index: usize) -> Option<&AtomicU64> {
+            (index < self.count).then(|| &self.words[self.start + index])
+        }
+
+        /// The word at `index`.
+        ///
+        /// # Safety
+        ///
+        /// As in the product: `index` must be below [`Words::count`] (here it is checked).
+        pub unsafe fn at(&self, index: usize) -> &AtomicU64 {
+            assert!(index < self.count);
+            &self.words[self.start + index]
+        }
+    }
+}
+
+pub use shared::Words;
+
+impl std::fmt::Debug for Words {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "Words({})", self.count())
+    }
+}
