@@ -1,1 +1,79 @@
 //! The stream on disk: append-only segments, verified and replayed.
+//!
+//! A journal is a directory of segment files that hold the frames of the sequenced stream byte
+//! for byte, in blocks with a CRC32C and a BLAKE3 hash chain. `FORMAT.md` beside this crate's
+//! source describes every byte of it.
+//!
+//! - [`JournalWriter`] appends frames and never waits for the disk: a helper thread writes and
+//!   syncs finished blocks. [`JournalPositions`] tells how far the journal is `recorded` and
+//!   `durable`.
+//! - [`JournalReader`] streams the frames back, from any sequence, even while the journal is
+//!   still being written.
+//! - [`verify()`] checks every byte and says what is wrong and which sequences it concerns;
+//!   [`digest()`] is one hash by which two recordings of a stream can be compared.
+//! - [`inspect()`] tells where a journal ends: last sequence, life, and the last source sequence
+//!   of every source.
+//!
+//! ```
+//! use selvedge_fabric::frame::{Flags, FrameHeader};
+//! use selvedge_journal::{
+//!     Append, Dictionary, JournalConfig, JournalIdentity, JournalReader, JournalWriter,
+//! };
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let directory = tempfile::tempdir()?;
+//! let identity = JournalIdentity::new("example", 0x5E17_ED6E, 1)?;
+//! let config = JournalConfig { segment_bytes: 1 << 20, ..JournalConfig::default() };
+//! let mut writer =
+//!     JournalWriter::open(directory.path(), &identity, 1, &Dictionary::default(), &config)?;
+//! let descriptor = FrameHeader::descriptor_word(7, 0, 5, Flags::NONE);
+//! let header = FrameHeader::new(1, 1, 1_000, 3, 1, descriptor);
+//! assert_eq!(writer.append(&header, b"hello")?, Append::Done);
+//! let end = writer.finish()?;
+//! assert_eq!(end.last_sequence, 1);
+//!
+//! let mut reader = JournalReader::open(directory.path())?;
+//! let (read, payload) = reader.next()?.ok_or("one frame")?;
+//! assert_eq!((read, payload), (header, &b"hello"[..]));
+//! # Ok(())
+//! # }
+//! ```
+
+mod block;
+mod buffer;
+mod config;
+mod dictionary;
+mod digest;
+mod error;
+mod fault;
+pub mod format;
+mod frames;
+mod identity;
+mod merkle;
+mod positions;
+mod reader;
+mod recovery;
+mod segment;
+mod sink;
+mod sources;
+pub mod storage;
+mod tail;
+mod verify;
+mod writer;
+
+pub use config::{JournalConfig, SyncPolicy, WriteMode};
+pub use dictionary::{Dictionary, MAX_DICTIONARY_BYTES};
+pub use digest::{Digest, digest, digest_in};
+pub use error::JournalError;
+pub use fault::{BlockFault, SegmentFault};
+pub use identity::JournalIdentity;
+pub use merkle::{MerkleBuilder, merkle_leaf, merkle_node};
+pub use positions::JournalPositions;
+pub use reader::{JournalReader, ReadOptions};
+pub use recovery::{JournalEnd, inspect, inspect_in};
+pub use tail::{Tail, TornTail};
+pub use verify::{Damage, Progress, Report, Verdict, VerifyOptions, verify, verify_in};
+pub use writer::{Append, JournalWriter};
+
+/// A result whose error is a [`JournalError`].
+pub type Result<T> = std::result::Result<T, JournalError>;

@@ -1,0 +1,117 @@
+//! How a journal is written.
+
+use crate::error::JournalError;
+use crate::format::{MAX_BLOCK_ALIGNMENT, MAX_BLOCK_BYTES, MIN_BLOCK_ALIGNMENT};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// When written blocks are made durable (`fdatasync`). Sealing a segment always syncs it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SyncPolicy {
+    /// After every block.
+    EveryBlock,
+    /// When at least this many bytes were written since the last time.
+    EveryBytes(u64),
+    /// When a block was written and this much time has passed since the last time. Inline, the
+    /// time is looked at in `append`, `flush` and `sync_if_due` only.
+    EveryInterval(Duration),
+    /// Only when a segment is sealed, the journal finished, or a sync asked for.
+    OnlyAtClose,
+}
+
+/// Which thread writes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum WriteMode {
+    /// A helper thread hashes, writes and syncs; `append` never waits for the disk.
+    HelperThread,
+    /// The calling thread does it all: for deterministic single-thread stepping.
+    Inline,
+}
+
+/// How a journal is written. What lies on disk can be read whatever the configuration was.
+#[derive(Clone, Debug)]
+pub struct JournalConfig {
+    /// Bytes of a full block, header included: a multiple of 4096, from 4096 to 32 MiB. The
+    /// longest frame must fit: 224 bytes and its payload.
+    pub block_bytes: usize,
+    /// Blocks begin at multiples of this: a power of two from 64 to 4096. Below 4096 the journal
+    /// takes less space when blocks are flushed early, but cannot be written with O_DIRECT.
+    pub block_alignment: u32,
+    /// Size at which a segment is sealed and the next one begun; reserved on disk ahead. From
+    /// 64 KiB to 64 GiB. A segment always takes at least one block of frames.
+    pub segment_bytes: u64,
+    /// Blocks in memory, 2 to 1024: the depth of the queue to the helper thread.
+    pub buffers: usize,
+    /// When written blocks are made durable.
+    pub sync: SyncPolicy,
+    /// Which thread writes.
+    pub mode: WriteMode,
+    /// The host's clock, UTC nanoseconds: asked when a segment is created or recovered.
+    pub clock: fn() -> u64,
+}
+
+impl Default for JournalConfig {
+    /// Blocks of 512 KiB aligned to 4096, segments of 256 MiB, 8 buffers, synced every 10 ms by
+    /// a helper thread.
+    fn default() -> Self {
+        JournalConfig {
+            block_bytes: 512 << 10,
+            block_alignment: 4096,
+            segment_bytes: 256 << 20,
+            buffers: 8,
+            sync: SyncPolicy::EveryInterval(Duration::from_millis(10)),
+            mode: WriteMode::HelperThread,
+            clock: system_clock,
+        }
+    }
+}
+
+impl JournalConfig {
+    /// Checks every value against its range.
+    ///
+    /// # Errors
+    /// [`JournalError::Setting`] names the first value that is out of range.
+    pub fn check(&self) -> Result<(), JournalError> {
+        let setting = |name, value, allowed, fits: bool| {
+            if fits {
+                Ok(())
+            } else {
+                Err(JournalError::Setting {
+                    name,
+                    value,
+                    allowed,
+                })
+            }
+        };
+        setting(
+            "block_bytes",
+            self.block_bytes as u64,
+            "a multiple of 4096 from 4096 to 33554432",
+            self.block_bytes % 4096 == 0 && (4096..=MAX_BLOCK_BYTES).contains(&self.block_bytes),
+        )?;
+        setting(
+            "block_alignment",
+            u64::from(self.block_alignment),
+            "a power of two from 64 to 4096",
+            self.block_alignment.is_power_of_two()
+                && (MIN_BLOCK_ALIGNMENT..=MAX_BLOCK_ALIGNMENT).contains(&self.block_alignment),
+        )?;
+        setting(
+            "segment_bytes",
+            self.segment_bytes,
+            "65536 to 68719476736",
+            (64 << 10..=64 << 30).contains(&self.segment_bytes),
+        )?;
+        setting(
+            "buffers",
+            self.buffers as u64,
+            "2 to 1024",
+            (2..=1024).contains(&self.buffers),
+        )
+    }
+}
+
+fn system_clock() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_nanos() as u64)
+}

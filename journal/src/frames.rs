@@ -1,0 +1,55 @@
+//! Frames inside a block: the one place that turns bytes from a disk into frames.
+
+use crate::fault::BlockFault;
+use crate::format::frame_bytes_on_disk;
+use selvedge_fabric::frame::{FRAME_HEADER_BYTES, Flags, FrameHeader};
+
+/// A frame found at some place of a payload.
+pub(crate) struct FrameAt<'a> {
+    pub(crate) header: FrameHeader,
+    pub(crate) payload: &'a [u8],
+    /// Where the next frame begins.
+    pub(crate) next: usize,
+}
+
+/// The frame at byte `at` of a Frames block's payload, which must have sequence `expected` and a
+/// time stamp of at least `timestamp`.
+#[inline]
+pub(crate) fn frame_at(
+    block: &[u8],
+    at: usize,
+    expected: u64,
+    timestamp: u64,
+) -> Result<FrameAt<'_>, BlockFault> {
+    let fault = |problem| BlockFault::Frame {
+        at: at as u32,
+        problem,
+    };
+    let rest = block.get(at..).unwrap_or_default();
+    let Some((head, body)) = rest.split_first_chunk::<FRAME_HEADER_BYTES>() else {
+        return Err(fault("the block ends inside its header"));
+    };
+    let header = FrameHeader::from_bytes(head);
+    let size = frame_bytes_on_disk(header.length());
+    let Some(padded) = body.get(..size - FRAME_HEADER_BYTES) else {
+        return Err(fault("its length reaches beyond the block"));
+    };
+    let (payload, padding) = padded.split_at(header.length());
+    if header.sequence() != expected {
+        return Err(fault("its sequence is not the next one"));
+    }
+    if header.timestamp() < timestamp {
+        return Err(fault("its time stamp lies before that of the frame ahead"));
+    }
+    if header.flags().contains(Flags::EXTERNAL) {
+        return Err(fault("it carries the flag of a payload outside the frame"));
+    }
+    if padding.iter().any(|&byte| byte != 0) {
+        return Err(fault("the padding after its payload is not zero"));
+    }
+    Ok(FrameAt {
+        header,
+        payload,
+        next: at + size,
+    })
+}

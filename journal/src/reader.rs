@@ -1,0 +1,385 @@
+//! Reading a journal's frames in order.
+
+use crate::dictionary::Dictionary;
+use crate::error::JournalError;
+use crate::fault::BlockFault;
+use crate::format::{BlockHeader, BlockKind, SegmentName};
+use crate::frames::frame_at;
+use crate::identity::JournalIdentity;
+use crate::recovery::check_numbers;
+use crate::segment::{Chain, SegmentReader, Step, list_segments};
+use crate::storage::{DirectoryStorage, Storage};
+use crate::tail::{Tail, TailState, examine};
+use selvedge_fabric::frame::FrameHeader;
+use selvedge_fabric::frame::system::FIRST_SYSTEM_TYPE;
+use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
+
+/// How a journal is read. The CRC of every block is always checked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct ReadOptions {
+    /// Computes the BLAKE3 hash of every block too. That each block names the hash of the one
+    /// before it is checked in any case.
+    pub check_hashes: bool,
+}
+
+/// Streams the frames of a journal, in order, without a gap.
+///
+/// A journal that is still being written can be read: at its last whole block [`Self::next`]
+/// returns `None`, and asked again later it goes on.
+pub struct JournalReader {
+    storage: Arc<dyn Storage>,
+    options: ReadOptions,
+    first: SegmentName,
+    segment: SegmentReader,
+    sealed: bool,
+    dictionary: Dictionary,
+    /// The block whose frames are being handed out.
+    block: Option<BlockHeader>,
+    /// Where its next frame begins.
+    at: usize,
+    /// Sequence and least time stamp of the next frame.
+    sequence: u64,
+    timestamp: u64,
+    /// Frames below this are not wanted.
+    from: u64,
+}
+
+impl JournalReader {
+    /// Opens the journal in `directory` at its first frame.
+    ///
+    /// # Errors
+    /// [`JournalError::Empty`] when there is no segment, [`JournalError::Segment`] when one is
+    /// missing or the first cannot be read.
+    pub fn open(directory: &Path) -> Result<Self, JournalError> {
+        Self::open_in(
+            Arc::new(DirectoryStorage::new(directory)),
+            ReadOptions::default(),
+        )
+    }
+
+    /// As [`Self::open`], in any storage and with options.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_in(storage: Arc<dyn Storage>, options: ReadOptions) -> Result<Self, JournalError> {
+        let names = list_segments(&*storage)?;
+        check_numbers(&names)?;
+        let Some(&first) = names.first() else {
+            return Err(JournalError::Empty {
+                directory: storage.describe(),
+            });
+        };
+        let segment = SegmentReader::open(&*storage, first, options.check_hashes)?;
+        let sequence = segment.header.first_sequence;
+        Ok(JournalReader {
+            storage,
+            options,
+            first,
+            segment,
+            sealed: false,
+            dictionary: Dictionary::default(),
+            block: None,
+            at: 0,
+            sequence,
+            timestamp: 0,
+            from: sequence,
+        })
+    }
+
+    /// Whose journal it is; the life is that of the segment being read.
+    ///
+    /// # Errors
+    /// [`JournalError::Segment`]; not after a successful open.
+    pub fn identity(&self) -> Result<JournalIdentity, JournalError> {
+        self.segment
+            .header
+            .identity()
+            .map_err(|fault| JournalError::Segment {
+                file: self.segment.file_name.clone(),
+                fault,
+            })
+    }
+
+    /// What is known, up to the frame handed out last, about types, sources and topics.
+    pub fn dictionary(&self) -> &Dictionary {
+        &self.dictionary
+    }
+
+    /// The first sequence of the journal.
+    pub fn first_sequence(&self) -> u64 {
+        self.first.first_sequence
+    }
+
+    /// The sequence of the frame that comes next.
+    pub fn next_sequence(&self) -> u64 {
+        self.sequence.max(self.from)
+    }
+
+    /// Goes to the frame with this sequence, forward or back: it is the next one handed out. One
+    /// behind the last frame is allowed: the frame that will be written next.
+    ///
+    /// In a sealed segment the index finds the block; otherwise the segment's blocks are checked
+    /// one after the other, without looking at their frames.
+    ///
+    /// # Errors
+    /// [`JournalError::NoSuchSequence`], and everything that [`Self::next`] reports. The reader
+    /// must then be given a place by another seek before it goes on.
+    pub fn seek(&mut self, sequence: u64) -> Result<(), JournalError> {
+        let names = list_segments(&*self.storage)?;
+        check_numbers(&names)?;
+        let place = names.partition_point(|name| name.first_sequence <= sequence);
+        let Some(&name) = place.checked_sub(1).and_then(|at| names.get(at)) else {
+            return Err(JournalError::NoSuchSequence {
+                sequence,
+                first: self.first.first_sequence,
+                last: self.sequence.saturating_sub(1),
+            });
+        };
+        self.segment = SegmentReader::open(&*self.storage, name, self.options.check_hashes)?;
+        self.sealed = false;
+        self.dictionary = Dictionary::default();
+        self.block = None;
+        self.from = sequence;
+        self.sequence = self.segment.header.first_sequence;
+        self.timestamp = 0;
+        self.jump_by_index(sequence)?;
+        loop {
+            if !self.advance_block()? {
+                if self.sequence == sequence {
+                    return Ok(());
+                }
+                return Err(JournalError::NoSuchSequence {
+                    sequence,
+                    first: self.first.first_sequence,
+                    last: self.sequence.saturating_sub(1),
+                });
+            }
+            match &self.block {
+                // Names that its frames give come again in the Dictionary block behind it.
+                Some(block) if block.last_sequence < sequence => {
+                    self.sequence = block.last_sequence.saturating_add(1);
+                    self.timestamp = block.last_timestamp;
+                    self.block = None;
+                }
+                _ => return Ok(()),
+            }
+        }
+    }
+
+    /// Stands before the block that holds `sequence`, with the dictionary as it is there. Without
+    /// an index, or one that does not fit the blocks, everything stays.
+    fn jump_by_index(&mut self, sequence: u64) -> Result<(), JournalError> {
+        let Some(index) = self.segment.index()? else {
+            return Ok(());
+        };
+        let frames = BlockKind::Frames as u16;
+        let Some(target) = index
+            .iter()
+            .rev()
+            .find(|entry| entry.kind == frames && entry.first_sequence <= sequence)
+        else {
+            return Ok(());
+        };
+        let mut dictionary = Dictionary::default();
+        for entry in &index {
+            if entry.kind != BlockKind::Dictionary as u16 || entry.offset >= target.offset {
+                continue;
+            }
+            let Ok(_) = self.segment.block_at(entry.offset)? else {
+                return Ok(());
+            };
+            if dictionary.decode(self.segment.payload()).is_err() {
+                return Ok(());
+            }
+        }
+        if let Ok(block) = self.segment.block_at(target.offset)? {
+            if block.kind == frames && block.first_sequence == target.first_sequence {
+                self.segment.offset = target.offset;
+                self.segment.chain = Chain::before(&block);
+                self.dictionary = dictionary;
+                self.sequence = block.first_sequence;
+                self.timestamp = block.first_timestamp;
+            }
+        }
+        Ok(())
+    }
+
+    /// The next frame and its payload; `None` at the end of what is written so far.
+    ///
+    /// At a torn tail this is `None` too: what a crash left incomplete was never part of the
+    /// journal. [`Self::tail`] tells the difference.
+    ///
+    /// # Errors
+    /// [`JournalError::Damaged`] or [`JournalError::Segment`] for anything wrong: a CRC, a broken
+    /// chain, a gap, a missing segment. Nothing is skipped; asked again, the answer is the same.
+    #[allow(clippy::should_implement_trait)] // A lending iterator: the payload is borrowed.
+    pub fn next(&mut self) -> Result<Option<(FrameHeader, &[u8])>, JournalError> {
+        let Some((header, place)) = self.advance_frame()? else {
+            return Ok(None);
+        };
+        let payload = self.segment.payload().get(place).unwrap_or_default();
+        Ok(Some((header, payload)))
+    }
+
+    #[inline]
+    fn advance_frame(&mut self) -> Result<Option<(FrameHeader, Range<usize>)>, JournalError> {
+        loop {
+            if let Some(block) = &self.block {
+                let payload = self.segment.payload();
+                if self.at < payload.len() {
+                    let frame = frame_at(payload, self.at, self.sequence, self.timestamp)
+                        .map_err(|fault| self.damaged_block(block, fault))?;
+                    let header = frame.header;
+                    if header.message_type() >= FIRST_SYSTEM_TYPE {
+                        if let Some(added) = Dictionary::from_frame(&header, frame.payload) {
+                            self.dictionary.merge(&added);
+                        }
+                    }
+                    let start = self.at + selvedge_fabric::frame::FRAME_HEADER_BYTES;
+                    self.at = frame.next;
+                    self.sequence = header.sequence().saturating_add(1);
+                    self.timestamp = header.timestamp();
+                    if header.sequence() >= self.from {
+                        return Ok(Some((header, start..start + header.length())));
+                    }
+                    continue;
+                }
+                if self.sequence != block.last_sequence.saturating_add(1) {
+                    return Err(self.damaged_block(block, BlockFault::Header("frame count")));
+                }
+                self.block = None;
+            }
+            if !self.advance_block()? {
+                return Ok(None);
+            }
+        }
+    }
+
+    #[cold]
+    pub(crate) fn damaged_block(&self, block: &BlockHeader, fault: BlockFault) -> JournalError {
+        JournalError::Damaged {
+            file: self.segment.file_name.clone(),
+            block: block.block_number,
+            offset: block.offset,
+            sequence: block.first_sequence,
+            fault,
+        }
+    }
+
+    /// The payload of the next Frames block and its header; frames before `from` included.
+    pub(crate) fn next_block(&mut self) -> Result<Option<(BlockHeader, &[u8])>, JournalError> {
+        if self.block.is_none() && !self.advance_block()? {
+            return Ok(None);
+        }
+        Ok(self.block.take().map(|block| {
+            self.sequence = block.last_sequence.saturating_add(1);
+            self.timestamp = block.last_timestamp;
+            (block, self.segment.payload())
+        }))
+    }
+
+    /// Moves to the next Frames block, over segments; false at the end.
+    fn advance_block(&mut self) -> Result<bool, JournalError> {
+        loop {
+            if self.sealed {
+                if !self.next_segment()? {
+                    return Ok(false);
+                }
+                continue;
+            }
+            match self.segment.next_block()? {
+                Step::Block(block) => match BlockKind::from_code(block.kind) {
+                    Some(BlockKind::Frames) => {
+                        self.block = Some(block);
+                        self.at = 0;
+                        return Ok(true);
+                    }
+                    Some(BlockKind::Dictionary) => {
+                        let decoded = self.dictionary.decode(self.segment.payload());
+                        decoded.map_err(|problem| {
+                            self.damaged_block(&block, BlockFault::Payload(problem))
+                        })?;
+                    }
+                    Some(BlockKind::Seal) => self.sealed = true,
+                    _ => {}
+                },
+                Step::End(fault) => {
+                    let names = list_segments(&*self.storage)?;
+                    if names
+                        .last()
+                        .is_some_and(|last| last.number > self.segment.name.number)
+                    {
+                        // The writer may have sealed this one and begun the next meanwhile.
+                        self.segment.forget();
+                        if let Ok(block) = self.segment.block_at(self.segment.offset)? {
+                            if block.block_number == self.segment.chain.block_number {
+                                continue;
+                            }
+                        }
+                        let fault = match fault {
+                            BlockFault::Nothing => BlockFault::NotSealed,
+                            fault => fault,
+                        };
+                        return Err(self.segment.damaged(fault));
+                    }
+                    return self.end(fault);
+                }
+            }
+        }
+    }
+
+    /// The last segment has no whole next block: fine, or damage?
+    fn end(&mut self, fault: BlockFault) -> Result<bool, JournalError> {
+        if fault == BlockFault::Nothing {
+            return Ok(false);
+        }
+        if let TailState::Damaged = examine(&mut self.segment, fault)? {
+            // Only if it is still so: the writer may have completed the block meanwhile.
+            self.segment.forget();
+            if self.segment.block_at(self.segment.offset)?.is_err() || !fault.may_be_torn() {
+                return Err(self.segment.damaged(fault));
+            }
+        }
+        Ok(false)
+    }
+
+    /// Opens the segment behind a sealed one; false when there is none yet.
+    fn next_segment(&mut self) -> Result<bool, JournalError> {
+        let names = list_segments(&*self.storage)?;
+        let number = self.segment.name.number;
+        let Some(&name) = names.iter().find(|name| name.number > number) else {
+            return Ok(false);
+        };
+        let mut next = SegmentReader::open(&*self.storage, name, self.options.check_hashes)?;
+        next.check_follows(&self.segment.header, &self.segment.chain)
+            .map_err(|fault| JournalError::Segment {
+                file: name.to_string(),
+                fault,
+            })?;
+        self.segment = next;
+        self.sealed = false;
+        Ok(true)
+    }
+
+    /// Reads on to the end of the journal, past all frames, and tells how it ends.
+    ///
+    /// # Errors
+    /// As [`Self::next`]; also damage that lies behind the end of an unsealed segment.
+    pub fn tail(&mut self) -> Result<Tail, JournalError> {
+        while self.next_block()?.is_some() {}
+        if self.sealed {
+            return Ok(Tail::Sealed);
+        }
+        let fault = match self.segment.next_block()? {
+            Step::Block(_) => return Ok(Tail::Open),
+            Step::End(fault) => fault,
+        };
+        match examine(&mut self.segment, fault)? {
+            TailState::Clean => Ok(Tail::Open),
+            TailState::Torn(torn) => Ok(Tail::Torn(torn)),
+            TailState::Damaged => Err(self.segment.damaged(fault)),
+        }
+    }
+}

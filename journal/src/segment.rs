@@ -1,0 +1,509 @@
+//! Reading the blocks of one segment: the one place that checks a block's bytes.
+
+use crate::error::{JournalError, io_error};
+use crate::fault::{BlockFault, SegmentFault};
+use crate::format::{
+    BLOCK_HEADER_BYTES, BLOCK_MAGIC, BlockHeader, BlockKind, Hash, INDEX_ENTRY_BYTES, IndexEntry,
+    MAX_BLOCK_BYTES, MAX_INDEX_ENTRIES, SEAL_BYTES, SEGMENT_HEADER_BYTES, Seal, SegmentHeader,
+    SegmentName, block_bytes_on_disk,
+};
+use crate::merkle::MerkleBuilder;
+use crate::storage::{Storage, StorageFile, read_full};
+use std::ops::Range;
+use zerocopy::FromBytes;
+
+/// Bytes read ahead; the memory a reader takes unless a block is larger.
+const READ_AHEAD: usize = 256 << 10;
+
+/// Where the chain of blocks stands: what must hold of the next block.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Chain {
+    /// The next block's number.
+    pub(crate) block_number: u64,
+    /// Hash of the last block, or of the header page before the first.
+    pub(crate) hash: Hash,
+    /// The next frame's sequence.
+    pub(crate) sequence: u64,
+    /// The last frame's time stamp.
+    pub(crate) timestamp: u64,
+}
+
+impl Chain {
+    /// Moves behind `block`.
+    pub(crate) fn advance(&mut self, block: &BlockHeader) {
+        self.block_number = block.block_number.saturating_add(1);
+        self.hash = block.hash;
+        self.sequence = block.last_sequence.saturating_add(1);
+        self.timestamp = block.last_timestamp;
+    }
+
+    /// Stands before `block`, whatever came before it.
+    pub(crate) fn before(block: &BlockHeader) -> Self {
+        Chain {
+            block_number: block.block_number,
+            hash: block.previous_hash,
+            sequence: block.first_sequence,
+            timestamp: block.first_timestamp,
+        }
+    }
+}
+
+/// The next block, or why there is none.
+pub(crate) enum Step {
+    Block(BlockHeader),
+    End(BlockFault),
+}
+
+/// One segment, read block by block.
+pub(crate) struct SegmentReader {
+    file: Box<dyn StorageFile>,
+    pub(crate) name: SegmentName,
+    pub(crate) file_name: String,
+    pub(crate) header: SegmentHeader,
+    /// Where the next block begins.
+    pub(crate) offset: u64,
+    pub(crate) chain: Chain,
+    check_hashes: bool,
+    window: Vec<u8>,
+    window_start: u64,
+    payload: Range<usize>,
+}
+
+impl SegmentReader {
+    /// Opens a segment and checks its header page by itself and against its name.
+    pub(crate) fn open(
+        storage: &dyn Storage,
+        name: SegmentName,
+        check_hashes: bool,
+    ) -> Result<Self, JournalError> {
+        let file_name = name.to_string();
+        let file = storage
+            .open(&file_name, false)
+            .map_err(io_error("open", &file_name))?;
+        let mut page = vec![0; SEGMENT_HEADER_BYTES];
+        let read = read_full(&*file, &mut page, 0).map_err(io_error("read", &file_name))?;
+        let fault = |fault| JournalError::Segment {
+            file: file_name.clone(),
+            fault,
+        };
+        let header = SegmentHeader::parse(page.get(..read).unwrap_or_default()).map_err(fault)?;
+        for (what, expected, found) in [
+            ("segment number", name.number, header.segment_number),
+            ("first sequence", name.first_sequence, header.first_sequence),
+        ] {
+            if expected != found {
+                return Err(fault(SegmentFault::Misplaced {
+                    what,
+                    expected,
+                    found,
+                }));
+            }
+        }
+        Ok(SegmentReader {
+            file,
+            name,
+            file_name,
+            offset: SEGMENT_HEADER_BYTES as u64,
+            chain: Chain {
+                block_number: header.first_block,
+                hash: header.hash(),
+                sequence: header.first_sequence,
+                timestamp: 0,
+            },
+            header,
+            check_hashes,
+            window: Vec::new(),
+            window_start: 0,
+            payload: 0..0,
+        })
+    }
+
+    /// Checks that this segment follows on `before`: number, fabric, life, chain, sequence.
+    pub(crate) fn check_follows(
+        &mut self,
+        before: &SegmentHeader,
+        chain: &Chain,
+    ) -> Result<(), SegmentFault> {
+        let header = &self.header;
+        if header.segment_number != before.segment_number + 1 {
+            return Err(SegmentFault::Missing {
+                expected: before.segment_number + 1,
+            });
+        }
+        if header.fabric_id != before.fabric_id {
+            return Err(SegmentFault::OtherFabric);
+        }
+        let misplaced = |what, expected, found| {
+            Err(SegmentFault::Misplaced {
+                what,
+                expected,
+                found,
+            })
+        };
+        if header.life < before.life {
+            return misplaced("life", before.life, header.life);
+        }
+        if header.first_sequence != chain.sequence {
+            return misplaced("first sequence", chain.sequence, header.first_sequence);
+        }
+        if header.first_block != chain.block_number {
+            return misplaced("first block", chain.block_number, header.first_block);
+        }
+        if header.previous_hash != chain.hash {
+            return Err(SegmentFault::Chain);
+        }
+        self.chain.timestamp = chain.timestamp;
+        Ok(())
+    }
+
+    /// Bytes in the file now.
+    pub(crate) fn size(&self) -> Result<u64, JournalError> {
+        self.file
+            .size()
+            .map_err(io_error("ask the size of", &self.file_name))
+    }
+
+    pub(crate) fn alignment(&self) -> usize {
+        self.header.block_alignment as usize
+    }
+
+    /// The payload of the block that was read last.
+    #[inline]
+    pub(crate) fn payload(&self) -> &[u8] {
+        self.window.get(self.payload.clone()).unwrap_or_default()
+    }
+
+    /// Bytes from `offset` on: at least `need`, unless the file ends before.
+    pub(crate) fn bytes_at(&mut self, offset: u64, need: usize) -> Result<&[u8], JournalError> {
+        let held = offset
+            .checked_sub(self.window_start)
+            .and_then(|skip| usize::try_from(skip).ok())
+            .filter(|skip| *skip <= self.window.len());
+        if let Some(skip) = held {
+            if self.window.len() - skip >= need {
+                return Ok(self.window.get(skip..).unwrap_or_default());
+            }
+        }
+        // What the file has bounds what is allocated, whatever a length in it claims.
+        let available = self.size()?.saturating_sub(offset);
+        let wanted = (need.max(READ_AHEAD) as u64).min(available) as usize;
+        let kept = match held {
+            Some(skip) => {
+                self.window.drain(..skip);
+                self.window.len()
+            }
+            None => 0,
+        };
+        self.window_start = offset;
+        self.payload = 0..0;
+        self.window.resize(wanted.max(kept), 0);
+        let rest = self.window.get_mut(kept..).unwrap_or_default();
+        let read = read_full(&*self.file, rest, offset + kept as u64);
+        self.window
+            .truncate(kept + read.as_ref().copied().unwrap_or(0));
+        read.map_err(io_error("read", &self.file_name))?;
+        Ok(&self.window)
+    }
+
+    /// Forgets what was read ahead, so that the next look is at the file as it is then.
+    pub(crate) fn forget(&mut self) {
+        self.window.clear();
+        self.payload = 0..0;
+    }
+
+    /// The whole block at `offset`, checked by itself and against that place.
+    pub(crate) fn block_at(
+        &mut self,
+        offset: u64,
+    ) -> Result<Result<BlockHeader, BlockFault>, JournalError> {
+        let alignment = self.alignment();
+        let check_hashes = self.check_hashes;
+        let segment_number = self.header.segment_number;
+        let front = self.bytes_at(offset, BLOCK_HEADER_BYTES)?;
+        let header_bytes = front.get(..BLOCK_HEADER_BYTES).unwrap_or(front);
+        if header_bytes.iter().all(|&byte| byte == 0) {
+            return Ok(Err(BlockFault::Nothing));
+        }
+        let Some(header) = BlockHeader::from_prefix(front) else {
+            return Ok(Err(BlockFault::CutShort {
+                needed: BLOCK_HEADER_BYTES as u64,
+                available: front.len() as u64,
+            }));
+        };
+        if header.magic != BLOCK_MAGIC {
+            return Ok(Err(BlockFault::Magic));
+        }
+        let payload_bytes = header.payload_bytes as usize;
+        if payload_bytes > MAX_BLOCK_BYTES - BLOCK_HEADER_BYTES {
+            return Ok(Err(BlockFault::Length(header.payload_bytes)));
+        }
+        let on_disk = block_bytes_on_disk(payload_bytes, alignment);
+        let end = BLOCK_HEADER_BYTES + payload_bytes;
+        let bytes = self.bytes_at(offset, on_disk)?;
+        let (Some(payload), Some(padding)) =
+            (bytes.get(BLOCK_HEADER_BYTES..end), bytes.get(end..on_disk))
+        else {
+            return Ok(Err(BlockFault::CutShort {
+                needed: on_disk as u64,
+                available: bytes.len() as u64,
+            }));
+        };
+        let computed = header.compute_crc(payload);
+        if computed != header.crc32c {
+            return Ok(Err(BlockFault::Crc {
+                stored: header.crc32c,
+                computed,
+            }));
+        }
+        if check_hashes && header.compute_hash(payload) != header.hash {
+            return Ok(Err(BlockFault::Hash));
+        }
+        if padding.iter().any(|&byte| byte != 0) {
+            return Ok(Err(BlockFault::Padding));
+        }
+        if let Err(fault) = check_header(&header, segment_number, offset) {
+            return Ok(Err(fault));
+        }
+        let skip = (offset - self.window_start) as usize;
+        self.payload = skip + BLOCK_HEADER_BYTES..skip + end;
+        Ok(Ok(header))
+    }
+
+    /// The next block. At an end nothing moves: asked again, it looks again.
+    pub(crate) fn next_block(&mut self) -> Result<Step, JournalError> {
+        let mut first = true;
+        loop {
+            let block = match self.block_at(self.offset)? {
+                Ok(header) => check_chain(&header, &self.chain).map(|()| header),
+                Err(fault) => Err(fault),
+            };
+            match block {
+                Ok(header) => {
+                    self.offset +=
+                        block_bytes_on_disk(header.payload_bytes as usize, self.alignment()) as u64;
+                    self.chain.advance(&header);
+                    return Ok(Step::Block(header));
+                }
+                // A writer may have been at it: what was read ahead can be older than the file.
+                Err(_) if first => {
+                    first = false;
+                    self.forget();
+                }
+                Err(fault) => return Ok(Step::End(fault)),
+            }
+        }
+    }
+
+    /// An error that names the next block.
+    pub(crate) fn damaged(&self, fault: BlockFault) -> JournalError {
+        JournalError::Damaged {
+            file: self.file_name.clone(),
+            block: self.chain.block_number,
+            offset: self.offset,
+            sequence: self.chain.sequence,
+            fault,
+        }
+    }
+
+    /// The entries of a sealed segment's index; `None` where there is no whole seal and index.
+    pub(crate) fn index(&mut self) -> Result<Option<Vec<IndexEntry>>, JournalError> {
+        let seal_bytes = block_bytes_on_disk(SEAL_BYTES, self.alignment()) as u64;
+        let Some(at) = self.size()?.checked_sub(seal_bytes) else {
+            return Ok(None);
+        };
+        let Ok(block) = self.block_at(at)? else {
+            return Ok(None);
+        };
+        let seal = match Seal::read_from_bytes(self.payload()) {
+            Ok(seal) if block.kind == BlockKind::Seal as u16 => seal,
+            _ => return Ok(None),
+        };
+        match self.block_at(seal.index_offset)? {
+            Ok(block) if block.kind == BlockKind::Index as u16 => {
+                Ok(decode_index(self.payload()).ok())
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// The hash of the last block of a sealed segment; `None` where there is no whole seal.
+    pub(crate) fn seal_hash(&mut self) -> Result<Option<Hash>, JournalError> {
+        let seal_bytes = block_bytes_on_disk(SEAL_BYTES, self.alignment()) as u64;
+        let Some(at) = self.size()?.checked_sub(seal_bytes) else {
+            return Ok(None);
+        };
+        Ok(match self.block_at(at)? {
+            Ok(block) if block.kind == BlockKind::Seal as u16 => Some(block.hash),
+            _ => None,
+        })
+    }
+}
+
+/// What the header of a whole block must say at this place.
+fn check_header(header: &BlockHeader, segment: u64, offset: u64) -> Result<(), BlockFault> {
+    let misplaced = |what, expected, found| {
+        Err(BlockFault::Misplaced {
+            what,
+            expected,
+            found,
+        })
+    };
+    if header.segment_number != segment {
+        return misplaced("segment number", segment, header.segment_number);
+    }
+    if header.offset != offset {
+        return misplaced("offset", offset, header.offset);
+    }
+    if BlockKind::from_code(header.kind).is_none() && !BlockKind::is_ancillary(header.kind) {
+        return Err(BlockFault::Kind(header.kind));
+    }
+    if header.flags != 0 {
+        return Err(BlockFault::Header("flags"));
+    }
+    let frames = header.kind == BlockKind::Frames as u16;
+    if frames != (header.frame_count != 0) {
+        return Err(BlockFault::Header("frame count"));
+    }
+    if header.first_sequence == 0
+        || header.last_sequence
+            != (header.first_sequence - 1).saturating_add(u64::from(header.frame_count))
+    {
+        return Err(BlockFault::Header("sequences"));
+    }
+    if header.first_timestamp > header.last_timestamp {
+        return Err(BlockFault::Header("time stamps"));
+    }
+    Ok(())
+}
+
+/// What a whole block must say to be the next one.
+fn check_chain(header: &BlockHeader, chain: &Chain) -> Result<(), BlockFault> {
+    let misplaced = |what, expected, found| {
+        Err(BlockFault::Misplaced {
+            what,
+            expected,
+            found,
+        })
+    };
+    if header.block_number != chain.block_number {
+        return misplaced("block number", chain.block_number, header.block_number);
+    }
+    if header.first_sequence != chain.sequence {
+        return misplaced("first sequence", chain.sequence, header.first_sequence);
+    }
+    if header.first_timestamp < chain.timestamp {
+        return misplaced("time stamp", chain.timestamp, header.first_timestamp);
+    }
+    if header.previous_hash != chain.hash {
+        return Err(BlockFault::Chain);
+    }
+    Ok(())
+}
+
+/// The entries of an Index block's payload.
+pub(crate) fn decode_index(payload: &[u8]) -> Result<Vec<IndexEntry>, BlockFault> {
+    if payload.len() % INDEX_ENTRY_BYTES != 0
+        || payload.len() / INDEX_ENTRY_BYTES > MAX_INDEX_ENTRIES
+    {
+        return Err(BlockFault::Payload(
+            "the index's length is not one of an index",
+        ));
+    }
+    Ok(payload
+        .chunks_exact(INDEX_ENTRY_BYTES)
+        .filter_map(|entry| IndexEntry::read_from_bytes(entry).ok())
+        .collect())
+}
+
+/// What a segment has come to, block by block: everything that its index and seal say.
+#[derive(Default)]
+pub(crate) struct Tally {
+    pub(crate) index: Vec<IndexEntry>,
+    pub(crate) merkle: MerkleBuilder,
+    pub(crate) frames: u64,
+    first_timestamp: u64,
+    last_timestamp: u64,
+}
+
+impl Tally {
+    /// With memory for the index of a segment of this size, up to a sensible number of blocks.
+    pub(crate) fn with_capacity(segment_bytes: u64, block_bytes: usize) -> Self {
+        let blocks = (segment_bytes / block_bytes as u64) as usize * 2 + 64;
+        Tally {
+            index: Vec::with_capacity(blocks.min(MAX_INDEX_ENTRIES)),
+            ..Tally::default()
+        }
+    }
+
+    /// Whether the next block may be one of frames: a few places stay for index and seal.
+    pub(crate) fn has_room(&self) -> bool {
+        self.index.len() + 16 < MAX_INDEX_ENTRIES
+    }
+
+    /// Adds a block that is not the seal; false when a segment cannot have that many.
+    pub(crate) fn add(&mut self, block: &BlockHeader) -> bool {
+        if self.index.len() >= MAX_INDEX_ENTRIES {
+            return false;
+        }
+        self.index.push(IndexEntry {
+            first_sequence: block.first_sequence,
+            first_timestamp: block.first_timestamp,
+            offset: block.offset,
+            frame_count: block.frame_count,
+            kind: block.kind,
+            reserved: 0,
+        });
+        self.merkle.push(&block.hash);
+        if block.frame_count > 0 {
+            if self.frames == 0 {
+                self.first_timestamp = block.first_timestamp;
+            }
+            self.last_timestamp = block.last_timestamp;
+            self.frames += u64::from(block.frame_count);
+        }
+        true
+    }
+
+    /// The seal that these blocks must have, unsigned.
+    pub(crate) fn seal(&self, segment: &SegmentHeader, index_offset: u64) -> Seal {
+        Seal {
+            frame_count: self.frames,
+            first_sequence: segment.first_sequence,
+            last_sequence: (segment.first_sequence - 1).saturating_add(self.frames),
+            first_timestamp: self.first_timestamp,
+            last_timestamp: self.last_timestamp,
+            block_count: self.merkle.leaves(),
+            index_offset,
+            reserved: 0,
+            merkle_root: self.merkle.root(),
+            signature_algorithm: 0,
+            reserved_signature: [0; 6],
+            public_key: [0; 32],
+            signature: [0; 64],
+            reserved_end: [0; 56],
+        }
+    }
+}
+
+/// The segments of a journal, by number; two files of one number are an error.
+pub(crate) fn list_segments(storage: &dyn Storage) -> Result<Vec<SegmentName>, JournalError> {
+    let directory = storage.describe();
+    let mut names: Vec<SegmentName> = storage
+        .list()
+        .map_err(io_error("list", &directory))?
+        .iter()
+        .filter_map(|name| SegmentName::parse(name))
+        .collect();
+    names.sort_unstable();
+    for pair in names.windows(2) {
+        if let [first, second] = pair {
+            if first.number == second.number {
+                return Err(JournalError::Segment {
+                    file: second.to_string(),
+                    fault: SegmentFault::Duplicate,
+                });
+            }
+        }
+    }
+    Ok(names)
+}

@@ -1,0 +1,333 @@
+//! Appending to a journal without ever waiting for the disk.
+
+mod control;
+mod helper;
+
+use crate::block::BlockBuffer;
+use crate::config::{JournalConfig, WriteMode};
+use crate::dictionary::Dictionary;
+use crate::error::{JournalError, io_error};
+use crate::format::{BLOCK_HEADER_BYTES, frame_bytes_on_disk};
+use crate::identity::JournalIdentity;
+use crate::positions::JournalPositions;
+use crate::recovery::JournalEnd;
+use crate::sink::Sink;
+use crate::storage::{DirectoryStorage, Storage};
+use crate::tail::Tail;
+use helper::Helper;
+use selvedge_fabric::frame::{FrameHeader, MAX_SEQUENCE};
+use std::path::Path;
+use std::sync::Arc;
+
+/// What became of a frame given to [`JournalWriter::append`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[must_use = "a frame that was not taken must be given again"]
+pub enum Append {
+    /// The frame was copied; its memory may be reused.
+    Done,
+    /// All buffers wait for the disk: nothing was taken. Give the same frame again later.
+    WouldBlock,
+}
+
+/// Writes a journal. One writer at a time per directory.
+///
+/// Frames are copied into a block in memory; a full or flushed block goes to the helper thread,
+/// which hashes, writes and syncs it while the next one fills. Appending allocates nothing and,
+/// with a helper thread, makes no system call except to wake it once a block.
+///
+/// Dropping the writer writes what was appended but neither syncs nor seals; only
+/// [`JournalWriter::finish`] tells whether all went well.
+pub struct JournalWriter {
+    staging: Option<BlockBuffer>,
+    next_sequence: u64,
+    last_timestamp: u64,
+    largest_frame: usize,
+    positions: JournalPositions,
+    back: Back,
+}
+
+enum Back {
+    Inline(Box<Sink>),
+    Helper(Helper),
+    Closed,
+}
+
+impl JournalWriter {
+    /// Opens the journal in `directory`, which is created if it is not there.
+    ///
+    /// A new journal begins at `start_sequence` (from 1). An existing one goes on behind its last
+    /// frame, whatever `start_sequence` is: ask [`Self::next_sequence`]. If its writer died, what
+    /// it left incomplete is cut, and a Recovery block says so. `dictionary` is what is known
+    /// already about types, sources and topics; the rest is learnt from the stream.
+    ///
+    /// # Errors
+    /// [`JournalError::Setting`] for a configuration out of range, [`JournalError::InUse`] when
+    /// another writer has the directory, [`JournalError::OtherFabric`] and
+    /// [`JournalError::OlderLife`] when it is not this fabric's, [`JournalError::Damaged`] when
+    /// the last segment is damaged otherwise than by a crash: nothing is cut then.
+    pub fn open(
+        directory: &Path,
+        identity: &JournalIdentity,
+        start_sequence: u64,
+        dictionary: &Dictionary,
+        config: &JournalConfig,
+    ) -> Result<Self, JournalError> {
+        let name = directory.display().to_string();
+        let storage = DirectoryStorage::create(directory).map_err(io_error("create", &name))?;
+        Self::open_in(
+            Arc::new(storage),
+            identity,
+            start_sequence,
+            dictionary,
+            config,
+        )
+    }
+
+    /// As [`Self::open`], in any storage.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_in(
+        storage: Arc<dyn Storage>,
+        identity: &JournalIdentity,
+        start_sequence: u64,
+        dictionary: &Dictionary,
+        config: &JournalConfig,
+    ) -> Result<Self, JournalError> {
+        config.check()?;
+        if !(1..=MAX_SEQUENCE).contains(&start_sequence) {
+            return Err(JournalError::Setting {
+                name: "start sequence",
+                value: start_sequence,
+                allowed: "1 to 281474976710655",
+            });
+        }
+        let sink = Sink::open(storage, identity, start_sequence, dictionary, config)?;
+        let positions = sink.positions();
+        let next_sequence = sink.next_sequence();
+        let last_timestamp = sink.last_timestamp();
+        let (staging, back) = match config.mode {
+            WriteMode::Inline => (
+                Some(BlockBuffer::new(config.block_bytes)),
+                Back::Inline(Box::new(sink)),
+            ),
+            WriteMode::HelperThread => (None, Back::Helper(Helper::start(sink, config)?)),
+        };
+        Ok(JournalWriter {
+            staging,
+            next_sequence,
+            last_timestamp,
+            largest_frame: config.block_bytes - BLOCK_HEADER_BYTES,
+            positions,
+            back,
+        })
+    }
+
+    /// The sequence that [`Self::append`] takes next.
+    pub fn next_sequence(&self) -> u64 {
+        self.next_sequence
+    }
+
+    /// How far the journal is recorded and durable; can be handed to any thread.
+    pub fn positions(&self) -> JournalPositions {
+        self.positions.clone()
+    }
+
+    /// Appends one frame: copies header and payload, clears the header's `EXTERNAL` flag.
+    ///
+    /// # Errors
+    /// - [`JournalError::OutOfSequence`], [`JournalError::TimestampDecreased`],
+    ///   [`JournalError::LengthMismatch`], [`JournalError::FrameTooLarge`]: the frame is refused,
+    ///   the writer goes on as if it had not been given.
+    /// - [`JournalError::Stopped`], or inline the disk's error itself: the frame was not taken;
+    ///   [`Self::retry`] once there is space again.
+    #[inline]
+    pub fn append(&mut self, header: &FrameHeader, payload: &[u8]) -> Result<Append, JournalError> {
+        if header.sequence() != self.next_sequence
+            || header.length() != payload.len()
+            || header.timestamp() < self.last_timestamp
+        {
+            return Err(self.refuse(header, payload));
+        }
+        let bytes = frame_bytes_on_disk(payload.len());
+        if !self.make_room(bytes, header.sequence())? {
+            return Ok(Append::WouldBlock);
+        }
+        let Some(staging) = &mut self.staging else {
+            return Ok(Append::WouldBlock);
+        };
+        staging.push_frame(header, payload);
+        self.next_sequence += 1;
+        self.last_timestamp = header.timestamp();
+        Ok(Append::Done)
+    }
+
+    #[cold]
+    fn refuse(&self, header: &FrameHeader, payload: &[u8]) -> JournalError {
+        let sequence = header.sequence();
+        if sequence != self.next_sequence {
+            JournalError::OutOfSequence {
+                expected: self.next_sequence,
+                found: sequence,
+            }
+        } else if header.length() != payload.len() {
+            JournalError::LengthMismatch {
+                sequence,
+                stated: header.length(),
+                given: payload.len(),
+            }
+        } else {
+            JournalError::TimestampDecreased {
+                sequence,
+                previous: self.last_timestamp,
+                found: header.timestamp(),
+            }
+        }
+    }
+
+    /// Whether a frame with this much payload would be taken now.
+    ///
+    /// # Errors
+    /// As [`Self::append`] would give for the disk, and [`JournalError::FrameTooLarge`].
+    pub fn has_room(&mut self, payload_bytes: usize) -> Result<bool, JournalError> {
+        self.make_room(frame_bytes_on_disk(payload_bytes), self.next_sequence)
+    }
+
+    /// Provides a staging block with room for `bytes`; false when all wait for the disk.
+    #[inline]
+    fn make_room(&mut self, bytes: usize, sequence: u64) -> Result<bool, JournalError> {
+        if let Back::Helper(helper) = &self.back {
+            helper.check()?;
+        }
+        match &self.staging {
+            Some(staging) if staging.fits(bytes) => Ok(true),
+            _ => self.next_block(bytes, sequence),
+        }
+    }
+
+    #[cold]
+    fn next_block(&mut self, bytes: usize, sequence: u64) -> Result<bool, JournalError> {
+        if bytes > self.largest_frame {
+            return Err(JournalError::FrameTooLarge {
+                sequence,
+                bytes,
+                limit: self.largest_frame,
+            });
+        }
+        self.hand_over()?;
+        if self.staging.is_none() {
+            if let Back::Helper(helper) = &mut self.back {
+                self.staging = helper.free_block();
+            }
+        }
+        Ok(self.staging.is_some())
+    }
+
+    /// Gives the staging block, if anything is in it, to whoever writes it.
+    fn hand_over(&mut self) -> Result<(), JournalError> {
+        let Some(mut staging) = self.staging.take_if(|staging| !staging.is_empty()) else {
+            return Ok(());
+        };
+        match &mut self.back {
+            Back::Inline(sink) => {
+                // After an error the block stays, and the next call tries again.
+                let written = sink.write_frames(&mut staging);
+                if written.is_ok() {
+                    staging.clear();
+                }
+                self.staging = Some(staging);
+                written?;
+                sink.sync_if_due()
+            }
+            Back::Helper(helper) => helper.write(staging),
+            Back::Closed => Ok(()),
+        }
+    }
+
+    /// Closes the block and hands it over, so that the frames in it become `recorded` soon. To be
+    /// called when the stream has nothing more at the moment. Does not wait for the disk.
+    ///
+    /// # Errors
+    /// [`JournalError::Stopped`], or inline the disk's error itself.
+    pub fn flush(&mut self) -> Result<(), JournalError> {
+        if let Back::Helper(helper) = &self.back {
+            helper.check()?;
+        }
+        self.hand_over()?;
+        match &mut self.back {
+            Back::Inline(sink) => sink.sync_if_due(),
+            _ => Ok(()),
+        }
+    }
+
+    /// Flushes and asks for a sync, whatever the policy. With a helper thread this does not wait:
+    /// [`JournalPositions::durable`] tells when it is done.
+    ///
+    /// # Errors
+    /// [`JournalError::Stopped`], or inline the disk's error itself.
+    pub fn request_sync(&mut self) -> Result<(), JournalError> {
+        self.flush()?;
+        match &mut self.back {
+            Back::Inline(sink) => sink.sync(),
+            Back::Helper(helper) => helper.sync(),
+            Back::Closed => Ok(()),
+        }
+    }
+
+    /// After an error of the disk: tries again what failed. Nothing appended is lost meanwhile.
+    /// A failed sync cannot be tried again: what was not durable must then be taken from the
+    /// stream again by opening the journal anew.
+    ///
+    /// # Errors
+    /// Inline the disk's error itself; with a helper thread the next call reports it.
+    pub fn retry(&mut self) -> Result<(), JournalError> {
+        match &self.back {
+            Back::Helper(helper) => {
+                helper.retry();
+                Ok(())
+            }
+            _ => self.flush(),
+        }
+    }
+
+    /// Writes and syncs everything, seals the last segment, and tells where the journal ends.
+    /// Waits for the disk.
+    ///
+    /// # Errors
+    /// What the disk says. The journal can then be opened again; what
+    /// [`JournalPositions::recorded`] reported is in it.
+    pub fn finish(mut self) -> Result<JournalEnd, JournalError> {
+        self.flush()?;
+        match std::mem::replace(&mut self.back, Back::Closed) {
+            Back::Inline(sink) => finish_sink(*sink),
+            Back::Helper(helper) => helper.finish(),
+            Back::Closed => Err(JournalError::HelperGone),
+        }
+    }
+}
+
+impl Drop for JournalWriter {
+    fn drop(&mut self) {
+        // Best effort: an error here is one that `finish` would have told.
+        let _ = self.flush();
+    }
+}
+
+fn finish_sink(mut sink: Sink) -> Result<JournalEnd, JournalError> {
+    sink.seal()?;
+    let segments = sink.segments()?;
+    let last_sequence = sink.next_sequence().saturating_sub(1);
+    let last_timestamp = sink.last_timestamp();
+    let head_hash = sink.head_hash();
+    let (identity, dictionary, sources) = sink.into_state();
+    Ok(JournalEnd {
+        identity,
+        last_sequence,
+        last_timestamp,
+        head_hash,
+        segments,
+        tail: Tail::Sealed,
+        sources: sources.list().collect(),
+        dictionary,
+    })
+}
