@@ -51,11 +51,25 @@ impl SourcePositions {
         }
     }
 
-    /// Replaces what is known by a Snapshot block's payload.
-    pub(crate) fn decode(&mut self, payload: &[u8]) -> Result<(), &'static str> {
+    /// Whether a Snapshot block's payload is one: whole entries, in ascending order of source.
+    pub(crate) fn check(payload: &[u8]) -> Result<(), &'static str> {
         if payload.len() % ENTRY_BYTES != 0 {
             return Err("the snapshot's length is not a multiple of 16");
         }
+        let mut next = 0;
+        for entry in payload.chunks_exact(ENTRY_BYTES) {
+            let source = u32::from(u16::from_le_bytes([entry[0], entry[1]]));
+            if source < next {
+                return Err("the snapshot's sources are not in ascending order");
+            }
+            next = source + 1;
+        }
+        Ok(())
+    }
+
+    /// Replaces what is known by a Snapshot block's payload.
+    pub(crate) fn decode(&mut self, payload: &[u8]) -> Result<(), &'static str> {
+        Self::check(payload)?;
         self.last.fill(UNSEEN);
         for entry in payload.chunks_exact(ENTRY_BYTES) {
             let source = u16::from_le_bytes([entry[0], entry[1]]);

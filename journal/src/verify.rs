@@ -397,12 +397,7 @@ impl Verifier<'_> {
                 dictionary.decode(payload).map_err(BlockFault::Payload)?;
             }
             Some(BlockKind::Snapshot) => {
-                if payload.len() > 16 << 16 {
-                    return Err(BlockFault::Payload("the snapshot has too many sources"));
-                }
-                SourcePositions::new()
-                    .decode(payload)
-                    .map_err(BlockFault::Payload)?;
+                SourcePositions::check(payload).map_err(BlockFault::Payload)?;
             }
             Some(BlockKind::Recovery) => {
                 let record = RecoveryRecord::read_from_bytes(payload)
