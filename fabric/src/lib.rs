@@ -11,5 +11,32 @@ pub mod frame;
 pub mod message;
 pub mod protocol;
 
+// Loom models compile the protocols alone: what follows needs real memory, files and processes.
+#[cfg(not(loom))]
+pub mod clock;
+#[cfg(not(loom))]
+mod error;
+#[cfg(not(loom))]
+mod fabric;
+#[cfg(not(loom))]
+pub mod host;
+#[cfg(not(loom))]
+pub mod memory;
+#[cfg(not(loom))]
+mod participants;
+#[cfg(not(loom))]
+pub mod shared;
+
+#[cfg(not(loom))]
+pub use error::{ClaimError, FabricError, Result};
+#[cfg(not(loom))]
+pub use fabric::{Fabric, FabricConfig, SequencerView};
+#[cfg(not(loom))]
+pub use participants::{
+    Claim, ClaimBytes, Consumer, ConsumerBuilder, Frame, Observer, ObserverBuilder, Output,
+    Participant, PayloadRing, PendingConsumer, PendingProducer, Producer, ProducerBuilder, Start,
+    checked_offset,
+};
+
 #[doc(hidden)]
 pub use zerocopy;

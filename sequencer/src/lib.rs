@@ -1,1 +1,221 @@
 //! The agent that imposes one total order on every producer's messages.
+//!
+//! [`Sequencer::start`] opens an epoch of the fabric: it takes over where the last sequencer
+//! stopped or died, so that no message of any producer is lost or taken twice. From then on
+//! [`Sequencer::do_work`] is one duty cycle: every admitted ingress ring is polled in turn, at
+//! most 64 messages each; every message is checked, stamped and published in the stream.
+//!
+//! | module | concept |
+//! |---|---|
+//! | `takeover` | opening an epoch, recovering what the predecessor's frames tell |
+//! | `sequencing` | the duty cycle: poll, check, stamp, publish |
+//! | `source` | one ingress ring, untrusted |
+//! | `stamp` | time |
+//! | `conductor` | admitting, watching and dismissing participants, off the path |
+
+mod conductor;
+mod error;
+mod messages;
+mod sequencing;
+mod source;
+mod stamp;
+mod takeover;
+
+pub use error::{Result, SequencerError};
+pub use sequencing::SequencerCounters;
+pub use stamp::TimeSource;
+
+use conductor::{Conductor, ConductorParts};
+use hdrhistogram::Histogram;
+use selvedge_fabric::Fabric;
+use selvedge_fabric::clock::Calibration;
+use selvedge_fabric::frame::system::EpochOpened;
+use selvedge_fabric::message::Message;
+use sequencing::{Sequencing, SequencingParts};
+use stamp::Stamper;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+use zerocopy::IntoBytes;
+
+/// Commands and events that may wait between conductor and sequencing thread.
+const QUEUE: usize = 1024;
+
+/// How often the conductor's thread makes a round.
+const CONDUCTOR_PERIOD: Duration = Duration::from_millis(1);
+
+/// Duty cycles between two looks at sources that leave, and at the heartbeat.
+const HOUSEKEEPING_CYCLES: u64 = 1024;
+
+/// Where the conductor works.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum ConductorPlacement {
+    /// On a thread of its own that sleeps most of the time: the path never waits for it.
+    #[default]
+    Thread,
+    /// Inside the duty cycle, every so often: for agents that share one thread, step by step.
+    Inline,
+}
+
+/// How a sequencer is to run.
+#[derive(Clone, Debug, Default)]
+pub struct SequencerConfig {
+    /// Where the stream's time comes from.
+    pub time: TimeSource,
+    /// Where the conductor works.
+    pub conductor: ConductorPlacement,
+}
+
+/// A running sequencer.
+///
+/// Dropped without [`Sequencer::drain`] it leaves the fabric as a crash would: the next sequencer
+/// goes on, nothing is lost.
+pub struct Sequencer {
+    sequencing: Sequencing,
+    conductor: Conducting,
+    cycles: u64,
+    epoch: u64,
+}
+
+enum Conducting {
+    Inline(Box<Conductor>),
+    Thread {
+        stop: Arc<AtomicBool>,
+        thread: Option<JoinHandle<()>>,
+    },
+}
+
+impl Sequencer {
+    /// Opens an epoch of the fabric. An error while another sequencer lives and has not stopped.
+    pub fn start(fabric: &Fabric, config: &SequencerConfig) -> Result<Self> {
+        let opened = takeover::open_epoch(fabric)?;
+        let control = fabric.control();
+        let ticks = control.tick_source();
+        let now = match &config.time {
+            TimeSource::Host => takeover::now_not_below(opened.recovered.floor_ns),
+            TimeSource::Manual(time) => time.load(Ordering::Relaxed),
+        };
+        let calibration = Calibration::new(ticks.now(), now, control.ticks_per_second);
+        opened.bank.set_calibration(1, &calibration);
+        let stamper = Stamper::new(&config.time, ticks, calibration, opened.recovered.floor_ns);
+        let (commands_in, commands_out) = rtrb::RingBuffer::new(QUEUE);
+        let (events_in, events_out) = rtrb::RingBuffer::new(QUEUE);
+        let mut conductor = Conductor::new(ConductorParts {
+            fabric: fabric.clone(),
+            bank: opened.bank.clone(),
+            recovered: &opened.recovered,
+            consumers: &opened.consumers,
+            commands: commands_in,
+            events: events_out,
+            calibration,
+            slew: matches!(config.time, TimeSource::Host),
+        });
+        let epoch = opened.word.epoch();
+        let mut sequencing = Sequencing::new(SequencingParts {
+            fabric: fabric.clone(),
+            bank: opened.bank,
+            word: opened.word,
+            writer: opened.writer,
+            gating: opened.gating,
+            stamper,
+            last: opened.recovered.last,
+            commands: commands_out,
+            events: events_in,
+        });
+        let message = EpochOpened {
+            epoch,
+            pid: std::process::id(),
+            uid: nix::unistd::geteuid().as_raw(),
+            life: control.life,
+            previous_epoch: opened.previous.epoch(),
+        };
+        sequencing.announce(EpochOpened::TYPE, message.as_bytes().to_vec());
+        let conductor = match config.conductor {
+            ConductorPlacement::Inline => Conducting::Inline(Box::new(conductor)),
+            ConductorPlacement::Thread => {
+                let stop = Arc::new(AtomicBool::new(false));
+                let stopped = stop.clone();
+                let thread = std::thread::Builder::new()
+                    .name("conductor".to_owned())
+                    .spawn(move || {
+                        while !stopped.load(Ordering::Acquire) {
+                            conductor.do_work();
+                            std::thread::sleep(CONDUCTOR_PERIOD);
+                        }
+                    })
+                    .map_err(SequencerError::NoThread)?;
+                Conducting::Thread {
+                    stop,
+                    thread: Some(thread),
+                }
+            }
+        };
+        Ok(Sequencer {
+            sequencing,
+            conductor,
+            cycles: 0,
+            epoch,
+        })
+    }
+
+    /// The epoch, from 1.
+    pub fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// One duty cycle. Returns how many frames were published. An error when another sequencer
+    /// has taken over: then nothing published since counts, and this one must be dropped.
+    #[inline]
+    pub fn do_work(&mut self) -> Result<usize> {
+        self.cycles += 1;
+        if self.cycles.is_multiple_of(HOUSEKEEPING_CYCLES) {
+            self.sequencing.housekeeping();
+        }
+        if let Conducting::Inline(conductor) = &mut self.conductor
+            && self.cycles.is_multiple_of(HOUSEKEEPING_CYCLES / 16)
+        {
+            conductor.do_work();
+            self.sequencing.housekeeping();
+        }
+        self.sequencing.do_work()
+    }
+
+    /// Begins to stop in order: what is in the rings is sequenced, then the end of the stream is
+    /// published. Go on with [`Sequencer::do_work`] until [`Sequencer::ended`].
+    pub fn drain(&mut self) {
+        self.sequencing.drain();
+    }
+
+    /// Whether the stream has ended.
+    pub fn ended(&self) -> bool {
+        self.sequencing.ended()
+    }
+
+    /// The sequence of the next frame.
+    pub fn next_sequence(&self) -> u64 {
+        self.sequencing.next_sequence()
+    }
+
+    /// What has been counted.
+    pub fn counters(&self) -> SequencerCounters {
+        self.sequencing.counters()
+    }
+
+    /// Latency from publishing to sequencing, in nanoseconds: one sample for each run whose first
+    /// message carries the time at which it was published.
+    pub fn publish_to_sequenced(&self) -> &Histogram<u64> {
+        self.sequencing.latency()
+    }
+}
+
+impl Drop for Sequencer {
+    fn drop(&mut self) {
+        if let Conducting::Thread { stop, thread } = &mut self.conductor {
+            stop.store(true, Ordering::Release);
+            if let Some(thread) = thread.take() {
+                let _ = thread.join();
+            }
+        }
+    }
+}

@@ -108,6 +108,36 @@ impl MessageSchema {
         }
     }
 
+    /// How this schema differs from `other` of the same number, for a person to read.
+    pub fn difference(&self, other: &MessageSchema) -> String {
+        let describe = |schema: &MessageSchema| {
+            format!(
+                "`{}` version {} ({} bytes, {} fields)",
+                schema.name,
+                schema.version,
+                schema.size,
+                schema.fields.len()
+            )
+        };
+        let detail = self
+            .fields
+            .iter()
+            .zip(&other.fields)
+            .find(|(ours, theirs)| ours != theirs)
+            .map(|(ours, theirs)| {
+                format!(
+                    "; the first difference is field `{}` at byte {} against `{}` at byte {}",
+                    ours.name, ours.offset, theirs.name, theirs.offset
+                )
+            })
+            .unwrap_or_default();
+        format!(
+            "this program has {}, the fabric {}{detail}: build both from the same definition, or give one another number",
+            describe(self),
+            describe(other)
+        )
+    }
+
     /// Appends the encoding to `out`.
     pub fn encode(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.message_type.to_le_bytes());

@@ -162,6 +162,16 @@ impl BankHeader {
             .store(opened.epoch.0, release(SyncPoint::OpenRelease));
     }
 
+    /// What the bank says, whichever epoch it is open for.
+    pub fn read_any(&self) -> Option<Opened> {
+        let epoch = EpochWord(self.at(0).load(Ordering::Acquire));
+        if epoch.is_some() {
+            self.read(epoch)
+        } else {
+            None
+        }
+    }
+
     /// What the bank says, if it is open for `epoch`.
     pub fn read(&self, epoch: EpochWord) -> Option<Opened> {
         // Pairs with the release in `open`.
@@ -206,12 +216,32 @@ pub enum Owner {
 
 /// Finds the epoch that holds `sequence`: the latest in the chain from the current one back that
 /// began at or before it. Epochs that never opened are not in the chain.
+///
+/// The answer counts only if the epoch that the chain began at is still current after the banks
+/// were read: a sequencer that was replaced before it opened its bank may open it late, closing the
+/// epoch before at another sequence than its successor, who did not find it open.
 pub fn owner_of<'a>(
     cell: &EpochCell,
     sequence: u64,
     bank: impl Fn(EpochWord) -> Option<&'a BankHeader>,
 ) -> Owner {
-    let current = cell.load();
+    let mut current = cell.load();
+    loop {
+        let owner = owner_in_chain(current, sequence, &bank);
+        let now = cell.load_after_publication();
+        if now == current {
+            return owner;
+        }
+        current = now;
+    }
+}
+
+/// What the banks say, followed back from `current`.
+fn owner_in_chain<'a>(
+    current: EpochWord,
+    sequence: u64,
+    bank: impl Fn(EpochWord) -> Option<&'a BankHeader>,
+) -> Owner {
     let mut epoch = current;
     let mut closed_at = None;
     let mut oldest = 0;

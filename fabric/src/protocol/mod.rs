@@ -11,12 +11,14 @@
 //! | [`stream`] | the sequencer → any number of readers: slots published in place, gating cursors, the overwrite bound |
 //! | [`gating`] | cursors of consumers that hold the sequencer back |
 //! | [`epoch`] | which sequencer counts: takeover, closing the old epoch, the readers' and producers' check |
+//! | [`record`] | table entries that are never read torn |
 //! | [`snapshot`] | source → last source sequence, for sources quieter than the ring |
 
 pub mod epoch;
 pub mod gating;
 pub mod ingress;
 pub mod ordering;
+pub mod record;
 pub mod snapshot;
 pub mod stream;
 mod sync;

@@ -54,6 +54,11 @@ pub enum SyncPoint {
     /// Sequentially consistent fence of a consumer between storing its first cursor and re-reading
     /// the epoch. Pairs with [`SyncPoint::TakeoverFence`].
     GrantFence,
+    /// Release: the store of a record's key, and the fence after taking it away. Pairs with
+    /// [`SyncPoint::RecordAcquire`].
+    RecordRelease,
+    /// Acquire: the load of a record's key, and the fence before loading it again.
+    RecordAcquire,
 }
 
 #[cfg(loom)]

@@ -277,6 +277,17 @@ impl StreamReader {
             == FrameHeader::publication_word(self.epoch.tag(), sequence)
     }
 
+    /// Whether `sequence` was published in this epoch's ring, even if a later lap has been written
+    /// over it since: a slot's words only ever grow within an epoch.
+    fn was_published(&self, sequence: u64) -> bool {
+        // SAFETY: as in `published`.
+        let word = unsafe { self.slots.at(self.shape.slot(sequence)) };
+        // Pairs with the release in `StreamWriter::publish`.
+        let found = word.load(acquire(SyncPoint::StreamAcquire));
+        let wanted = FrameHeader::publication_word(self.epoch.tag(), sequence);
+        found >> 48 == wanted >> 48 && found >= wanted
+    }
+
     /// How many frames, at most `limit`, may be read now.
     #[inline(always)]
     pub fn ready(&self, limit: u64, current: &EpochCell) -> Ready {
@@ -341,11 +352,13 @@ impl StreamReader {
 /// Finds where an epoch ended: the first sequence from `from` on that is not published in its
 /// ring. To be called after [`EpochCell::take_over`] moved the epoch on.
 ///
-/// `from` is a sequence known to have been published, or the epoch's first. A whole lap of
-/// published frames ends the scan too: no more fit.
+/// `from` lies in the epoch and less than a lap below every frame that counts, as the epoch's
+/// published position and its overwrite bound do, read after the move. A whole lap of published
+/// frames ends the scan too: no more fit. A replaced sequencer may go on meanwhile and write over
+/// the slots that are scanned: what it overwrites was published.
 pub fn scan_end(reader: &StreamReader, from: u64) -> u64 {
     let mut sequence = from;
-    while sequence - from < reader.shape.capacity() && reader.published(sequence) {
+    while sequence - from < reader.shape.capacity() && reader.was_published(sequence) {
         sequence += 1;
     }
     sequence

@@ -1,0 +1,10 @@
+//! Shared memory: files, pages, mappings.
+
+mod hugepages;
+mod mapping;
+mod numa;
+mod region;
+
+pub use hugepages::{HugepageMount, find_hugepage_mount};
+pub use mapping::{Access, Mapping};
+pub use region::{MemoryReport, PageKind, Pages, RegionOptions, create_region, round_up};

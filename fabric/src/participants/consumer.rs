@@ -1,0 +1,244 @@
+//! A gating consumer: reads in place and holds the sequencer back until it has.
+
+use super::consumer_file::{Registered, register};
+use super::frame::Frame;
+use super::handler::InsideHandler;
+use super::place::Place;
+use super::start::Start;
+use crate::error::{FabricError, Result};
+use crate::fabric::Fabric;
+use crate::host::IdleStrategy;
+use crate::protocol::gating::GatingCursor;
+use crate::shared::cursor::{ConsumerKind, CursorFile};
+use std::ops::ControlFlow;
+use std::time::{Duration, Instant};
+
+/// How a gating consumer is to attach.
+#[derive(Clone, Debug)]
+pub struct ConsumerBuilder {
+    fabric: Fabric,
+    name: String,
+    start: Start,
+    timeout: Duration,
+}
+
+impl ConsumerBuilder {
+    pub(crate) fn new(fabric: Fabric, name: &str) -> Self {
+        ConsumerBuilder {
+            fabric,
+            name: name.to_owned(),
+            start: Start::Latest,
+            timeout: Duration::from_secs(5),
+        }
+    }
+
+    /// Where to begin; [`Start::Latest`] unless said otherwise.
+    pub fn start(mut self, start: Start) -> Self {
+        self.start = start;
+        self
+    }
+
+    /// How long [`ConsumerBuilder::attach`] waits for the sequencer; five seconds unless said
+    /// otherwise.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// Takes the name; the sequencer has still to admit it.
+    pub fn begin(self) -> Result<PendingConsumer> {
+        let registered = register(&self.fabric, &self.name, ConsumerKind::Gating, self.start)?;
+        Ok(PendingConsumer {
+            fabric: self.fabric,
+            name: self.name,
+            registered: Some(registered),
+        })
+    }
+
+    /// Attaches, waiting for the sequencer to admit the consumer.
+    pub fn attach(self) -> Result<Consumer> {
+        let timeout = self.timeout;
+        let started = Instant::now();
+        let mut pending = self.begin()?;
+        let mut rounds = 0;
+        loop {
+            if let Some(consumer) = pending.poll()? {
+                return Ok(consumer);
+            }
+            if started.elapsed() >= timeout {
+                return Err(not_admitted(
+                    &pending.fabric,
+                    "consumer",
+                    &pending.name,
+                    timeout,
+                ));
+            }
+            IdleStrategy::Park.idle(rounds);
+            rounds += 1;
+        }
+    }
+}
+
+/// The error for who waited in vain, with the likely reason.
+pub(super) fn not_admitted(
+    fabric: &Fabric,
+    role: &'static str,
+    name: &str,
+    waited: Duration,
+) -> FabricError {
+    let reason = match fabric.sequencer() {
+        Some(view) if view.alive => format!(
+            "the sequencer (process {}) lives but does not answer: is it stopped, or starved of its core?",
+            view.process.pid
+        ),
+        _ => format!(
+            "fabric `{}` has no running sequencer: start one with `selvedge sequencer {}`",
+            fabric.name(),
+            fabric.name()
+        ),
+    };
+    FabricError::NotAdmitted {
+        role,
+        name: name.to_owned(),
+        waited_ms: waited.as_millis() as u64,
+        reason,
+    }
+}
+
+/// A consumer that waits to be admitted. Dropping it gives the name back.
+#[derive(Debug)]
+pub struct PendingConsumer {
+    fabric: Fabric,
+    name: String,
+    registered: Option<Registered>,
+}
+
+impl PendingConsumer {
+    /// The consumer, once the sequencer has admitted it.
+    pub fn poll(&mut self) -> Result<Option<Consumer>> {
+        let epoch = self.fabric.epoch().load();
+        let Some(bank) = self.fabric.bank(epoch) else {
+            return Ok(None);
+        };
+        let Some(registered) = &self.registered else {
+            return Ok(None);
+        };
+        if bank.header().read(epoch).is_none() {
+            return Ok(None);
+        }
+        if let Some(reason) = bank.refusal(registered.nonce) {
+            return Err(FabricError::Refused {
+                role: "consumer",
+                name: self.name.clone(),
+                reason,
+            });
+        }
+        let Some(entry) = bank.find_consumer(registered.nonce) else {
+            return Ok(None);
+        };
+        let Some(cursor) = registered.file.cursor() else {
+            return Ok(None);
+        };
+        if !cursor.start(entry.granted_from, self.fabric.epoch(), epoch) {
+            // Replaced meanwhile: the successor grants anew.
+            return Ok(None);
+        }
+        let place = Place::new(&self.fabric, entry.granted_from)?;
+        let Some(registered) = self.registered.take() else {
+            return Ok(None);
+        };
+        Ok(Some(Consumer {
+            name: std::mem::take(&mut self.name),
+            file: registered.file,
+            cursor,
+            place,
+        }))
+    }
+}
+
+impl Drop for PendingConsumer {
+    fn drop(&mut self) {
+        if let Some(registered) = &self.registered {
+            registered.file.set_detached();
+        }
+    }
+}
+
+/// A gating consumer.
+///
+/// Its cursor holds the ring: what it has not read is not overwritten, however long it takes, and
+/// producers wait meanwhile. Its death releases the ring. Its position is stored under its name;
+/// after a crash the frames of the run that was being handled are delivered again.
+#[derive(Debug)]
+pub struct Consumer {
+    name: String,
+    file: CursorFile,
+    cursor: GatingCursor,
+    place: Place,
+}
+
+impl Consumer {
+    /// The consumer's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The sequence read next.
+    #[inline(always)]
+    pub fn position(&self) -> u64 {
+        self.place.next()
+    }
+
+    /// The fabric.
+    pub fn fabric(&self) -> &Fabric {
+        self.place.fabric()
+    }
+
+    /// Hands up to `limit` frames to `handler`, in place, and releases them when it has returned
+    /// from the last. Returns how many.
+    ///
+    /// A limit of 64 to 256 serves most: the cursor moves once a call, so a smaller one costs
+    /// more and a larger one releases later.
+    #[inline]
+    pub fn poll(&mut self, limit: usize, mut handler: impl FnMut(&Frame<'_>)) -> Result<usize> {
+        self.poll_while(limit, |frame| {
+            handler(frame);
+            ControlFlow::Continue(())
+        })
+    }
+
+    /// As [`Consumer::poll`], until `handler` breaks: the frame for which it breaks counts as
+    /// read.
+    #[inline]
+    pub fn poll_while(
+        &mut self,
+        limit: usize,
+        mut handler: impl FnMut(&Frame<'_>) -> ControlFlow<()>,
+    ) -> Result<usize> {
+        let count = self.place.ready(limit as u64)?;
+        if count == 0 {
+            return Ok(0);
+        }
+        let inside = InsideHandler::enter();
+        let mut read = 0;
+        while read < count {
+            // SAFETY: `ready` said that these frames are published, and this consumer's cursor
+            // stands at the first of them until the loop is over.
+            let frame = unsafe { self.place.frame(read) };
+            read += 1;
+            if handler(&frame).is_break() {
+                break;
+            }
+        }
+        drop(inside);
+        self.place.advance(read);
+        self.cursor.release(self.place.next());
+        Ok(read as usize)
+    }
+}
+
+impl Drop for Consumer {
+    fn drop(&mut self) {
+        self.file.set_detached();
+    }
+}

@@ -1,0 +1,656 @@
+//! The conductor: everything about participants that takes system calls.
+//!
+//! It looks for new registrations, checks and maps them, watches the participants' processes, and
+//! slews the clock; the sequencing thread gets finished pieces through a queue and gives back what
+//! is to be unmapped. So the path never waits for the operating system.
+
+use crate::messages::{Announcement, Arrival, Command, Event};
+use crate::source::{Source, SourceParts};
+use crate::takeover::Recovered;
+use selvedge_fabric::Fabric;
+use selvedge_fabric::clock::Calibration;
+use selvedge_fabric::frame::system::{
+    FIRST_SYSTEM_TYPE, LEFT_CUT_OFF, LEFT_DETACHED, LEFT_DIED, SourceJoined, TYPE_REGISTERED,
+};
+use selvedge_fabric::host::process::{ProcessIdentity, ProcessWatch};
+use selvedge_fabric::host::ticks::utc_ns;
+use selvedge_fabric::memory::{Access, Mapping};
+use selvedge_fabric::message::{Message, MessageSchema};
+use selvedge_fabric::protocol::ingress::{IngressReader, RingShape};
+use selvedge_fabric::shared::bank::{Bank, ConsumerEntry, MAX_CONSUMERS, MAX_SOURCES, SourceEntry};
+use selvedge_fabric::shared::control::PAYLOAD_SHARE;
+use selvedge_fabric::shared::cursor::{ConsumerKind, CursorFile};
+use selvedge_fabric::shared::names::{check_name, name_to_words};
+use selvedge_fabric::shared::paths::source_ring;
+use selvedge_fabric::shared::registration::{Registration, RegistrationFile};
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime};
+use zerocopy::IntoBytes;
+
+/// How often directories are looked through even if they seem unchanged.
+const SCAN_AT_LEAST: Duration = Duration::from_millis(250);
+
+/// How long after a change a directory is looked through again: its time of change is coarse.
+const SCAN_AFTER_CHANGE: Duration = Duration::from_millis(50);
+
+/// How often processes are asked whether they live.
+const WATCH_EVERY: Duration = Duration::from_millis(5);
+
+/// How often the clock is slewed.
+const CALIBRATE_EVERY: Duration = Duration::from_secs(1);
+
+/// An admitted source.
+struct KnownSource {
+    name: String,
+    inode: u64,
+    nonce: u64,
+    file: RegistrationFile,
+    watch: ProcessWatch,
+    ring_path: PathBuf,
+    leaving: bool,
+}
+
+/// An admitted gating consumer.
+struct KnownConsumer {
+    inode: u64,
+    nonce: u64,
+    file: CursorFile,
+    watch: ProcessWatch,
+}
+
+/// See the module.
+pub(crate) struct Conductor {
+    fabric: Fabric,
+    bank: Bank,
+    ids: HashMap<String, usize>,
+    last: Vec<u64>,
+    schemas: HashMap<u16, MessageSchema>,
+    sources: Vec<KnownSource>,
+    consumers: Vec<Option<KnownConsumer>>,
+    refused: HashSet<u64>,
+    sources_directory: DirectoryWatch,
+    consumers_directory: DirectoryWatch,
+    commands: rtrb::Producer<Command>,
+    events: rtrb::Consumer<Event>,
+    backlog: VecDeque<Command>,
+    watched_at: Instant,
+    calibrated_at: Instant,
+    calibration: Calibration,
+    rate_base: (u64, u64),
+    slew: bool,
+}
+
+/// What the conductor starts from.
+pub(crate) struct ConductorParts<'a> {
+    pub(crate) fabric: Fabric,
+    pub(crate) bank: Bank,
+    pub(crate) recovered: &'a Recovered,
+    pub(crate) consumers: &'a [(usize, ConsumerEntry)],
+    pub(crate) commands: rtrb::Producer<Command>,
+    pub(crate) events: rtrb::Consumer<Event>,
+    pub(crate) calibration: Calibration,
+    pub(crate) slew: bool,
+}
+
+impl Conductor {
+    pub(crate) fn new(parts: ConductorParts<'_>) -> Self {
+        let fabric = parts.fabric;
+        let mut consumers: Vec<Option<KnownConsumer>> = Vec::new();
+        consumers.resize_with(MAX_CONSUMERS, || None);
+        for (place, entry) in parts.consumers {
+            let path = fabric.paths().consumer(&entry.name);
+            if let (Ok(file), Some(watch)) = (
+                CursorFile::open(&path, Access::Read),
+                ProcessWatch::new(entry.process),
+            ) {
+                consumers[*place] = Some(KnownConsumer {
+                    inode: file.inode(),
+                    nonce: entry.nonce,
+                    file,
+                    watch,
+                });
+            }
+        }
+        let mut conductor = Conductor {
+            ids: parts
+                .recovered
+                .names
+                .iter()
+                .enumerate()
+                .filter_map(|(id, name)| Some((name.clone()?, id)))
+                .collect(),
+            last: parts.recovered.last.clone(),
+            schemas: parts
+                .recovered
+                .schemas
+                .iter()
+                .map(|(_, schema)| (schema.message_type, schema.clone()))
+                .collect(),
+            sources: Vec::new(),
+            consumers,
+            refused: HashSet::new(),
+            sources_directory: DirectoryWatch::new(fabric.paths().sources()),
+            consumers_directory: DirectoryWatch::new(fabric.paths().consumers()),
+            commands: parts.commands,
+            events: parts.events,
+            backlog: VecDeque::new(),
+            watched_at: Instant::now(),
+            calibrated_at: Instant::now(),
+            calibration: parts.calibration,
+            rate_base: (fabric.ticks(), utc_ns()),
+            slew: parts.slew,
+            bank: parts.bank,
+            fabric,
+        };
+        // Consumers that the takeover kept but whose processes have died since.
+        for (place, entry) in parts.consumers {
+            if conductor.consumers[*place].is_none() {
+                conductor.backlog.push_back(Command::RemoveConsumer {
+                    place: *place,
+                    nonce: entry.nonce,
+                });
+            }
+        }
+        conductor
+    }
+
+    /// One round. Returns how much there was to do.
+    pub(crate) fn do_work(&mut self) -> usize {
+        let mut work = self.collect_events();
+        if self.backlog.is_empty() {
+            if self.sources_directory.may_have_changed() {
+                work += self.look_for_sources();
+            }
+            if self.consumers_directory.may_have_changed() {
+                work += self.look_for_consumers();
+            }
+            work += self.look_for_leavers();
+            if self.slew && self.calibrated_at.elapsed() >= CALIBRATE_EVERY {
+                self.calibrate();
+            }
+        }
+        self.send_backlog();
+        work
+    }
+
+    fn send_backlog(&mut self) {
+        while let Some(command) = self.backlog.pop_front() {
+            if let Err(rtrb::PushError::Full(command)) = self.commands.push(command) {
+                self.backlog.push_front(command);
+                break;
+            }
+        }
+    }
+
+    fn collect_events(&mut self) -> usize {
+        let mut work = 0;
+        while let Ok(event) = self.events.pop() {
+            work += 1;
+            match event {
+                Event::SourceGone { source, reason } => self.forget_source(&source, reason),
+                Event::ConsumerRefused { place, nonce } => {
+                    self.consumers[place] = None;
+                    self.refused.insert(nonce);
+                }
+            }
+        }
+        work
+    }
+
+    /// Removes the files of a drained source, so that its name is free again.
+    fn forget_source(&mut self, source: &Source, reason: u16) {
+        self.last[source.id as usize] = source.reader.next() - 1;
+        let Some(index) = self
+            .sources
+            .iter()
+            .position(|known| known.nonce == source.nonce)
+        else {
+            return;
+        };
+        let known = self.sources.swap_remove(index);
+        if reason == LEFT_CUT_OFF {
+            // Its process lives on and may not know: the file stays, so that the name stays
+            // taken until it leaves; it is not admitted again.
+            self.refused.insert(known.nonce);
+            return;
+        }
+        remove_source_files(
+            &self.fabric.paths().source(&known.name),
+            known.inode,
+            &known.ring_path,
+        );
+    }
+
+    fn refuse(&mut self, nonce: u64, reason: String) {
+        if self.refused.insert(nonce) {
+            self.backlog.push_back(Command::Refuse { nonce, reason });
+        }
+    }
+
+    fn look_for_sources(&mut self) -> usize {
+        let mut work = 0;
+        for name in self.sources_directory.names() {
+            let path = self.fabric.paths().source(&name);
+            let Ok(inode) = std::fs::metadata(&path).map(|metadata| metadata.ino()) else {
+                continue;
+            };
+            if self
+                .sources
+                .iter()
+                .any(|known| known.name == name && known.inode == inode)
+            {
+                continue;
+            }
+            let Ok(file) = RegistrationFile::open(&path, Access::Read) else {
+                continue;
+            };
+            let (process, nonce) = file.holder();
+            if self.refused.contains(&nonce) {
+                // Refused and gone: the name is free again.
+                if file.detached() || !process.is_alive() {
+                    let ring = source_ring(&self.fabric.ring_directory(), &name, nonce);
+                    remove_source_files(&path, inode, &ring);
+                }
+                continue;
+            }
+            work += 1;
+            if let Err(reason) = self.admit_source(&name, file) {
+                self.refuse(nonce, reason);
+            }
+        }
+        work
+    }
+
+    /// Checks a registration and hands its ring to the sequencing thread. A registration whose
+    /// process is dead already is admitted too: what it committed is to be sequenced.
+    fn admit_source(&mut self, name: &str, file: RegistrationFile) -> Result<(), String> {
+        check_name("source", name).map_err(|error| error.to_string())?;
+        let registration = file.read()?;
+        let id = match self.ids.get(name) {
+            Some(&id) => id,
+            None => (1..MAX_SOURCES)
+                .find(|id| !self.ids.values().any(|taken| taken == id))
+                .ok_or_else(|| {
+                    format!(
+                        "the fabric has known {} sources, its limit: reuse the name of one that left",
+                        MAX_SOURCES - 1
+                    )
+                })?,
+        };
+        let new_schemas = self.check_schemas(&registration.schemas)?;
+        if self.last.len() <= id {
+            self.last.resize(id + 1, 0);
+        }
+        let last = self.last[id];
+        let control = self.fabric.control();
+        let ring_path = source_ring(&self.fabric.ring_directory(), name, registration.nonce);
+        let source = self.map_ring(&registration, &ring_path, id, last)?;
+        let entry = SourceEntry {
+            nonce: registration.nonce,
+            name: name.to_owned(),
+            next_source_sequence: last + 1,
+            joined_at: 0,
+            process: registration.process,
+            attached: true,
+        };
+        let mut announcements: Vec<Announcement> = new_schemas
+            .iter()
+            .map(|schema| {
+                let mut payload = Vec::new();
+                schema.encode(&mut payload);
+                Announcement {
+                    message_type: TYPE_REGISTERED,
+                    payload,
+                }
+            })
+            .collect();
+        let limit = control.message_limit();
+        if let Some(large) = announcements.iter().find(|a| a.payload.len() > limit) {
+            return Err(format!(
+                "the field table of one of its message types takes {} bytes, more than a message may have ({limit}): create the fabric with a larger payload ring",
+                large.payload.len()
+            ));
+        }
+        announcements.push(Announcement {
+            message_type: SourceJoined::TYPE,
+            payload: joined(name, id, last, registration.process, file.uid())
+                .as_bytes()
+                .to_vec(),
+        });
+        for schema in &new_schemas {
+            self.schemas.insert(schema.message_type, schema.clone());
+        }
+        self.ids.insert(name.to_owned(), id);
+        let leaving = match ProcessWatch::new(registration.process) {
+            Some(watch) => {
+                self.sources.push(KnownSource {
+                    name: name.to_owned(),
+                    inode: file.inode(),
+                    nonce: registration.nonce,
+                    file,
+                    watch,
+                    ring_path,
+                    leaving: false,
+                });
+                false
+            }
+            None => {
+                // Watched by nobody: it is dead. Keep only what removing its files needs.
+                let watch = ProcessWatch::new(ProcessIdentity::current())
+                    .ok_or("this process cannot be watched")?;
+                self.sources.push(KnownSource {
+                    name: name.to_owned(),
+                    inode: file.inode(),
+                    nonce: registration.nonce,
+                    file,
+                    watch,
+                    ring_path,
+                    leaving: true,
+                });
+                true
+            }
+        };
+        self.backlog.push_back(Command::AddSource(Box::new(Arrival {
+            source,
+            entry,
+            new_schemas,
+            announcements,
+        })));
+        if leaving {
+            self.backlog.push_back(Command::SourceLeft {
+                nonce: registration.nonce,
+                reason: LEFT_DIED,
+            });
+        }
+        Ok(())
+    }
+
+    fn map_ring(
+        &self,
+        registration: &Registration,
+        ring_path: &Path,
+        id: usize,
+        last: u64,
+    ) -> Result<Source, String> {
+        let control = self.fabric.control();
+        let ring = Mapping::open(ring_path, Access::Read).map_err(|error| error.to_string())?;
+        let slots_offset = registration.slots_offset as usize;
+        let slot_bytes = registration.capacity as usize * control.slot_bytes as usize;
+        let slots = ring
+            .words(slots_offset, slot_bytes)
+            .map_err(|error| error.to_string())?;
+        let payload = ring
+            .words(
+                slots_offset + slot_bytes,
+                registration.payload_bytes as usize,
+            )
+            .map_err(|error| error.to_string())?;
+        let reader = RingShape::new(registration.capacity, control.slot_words())
+            .and_then(|shape| IngressReader::new(slots, shape, last + 1))
+            .ok_or("its ring has an impossible shape")?;
+        let share = (registration.payload_bytes / PAYLOAD_SHARE) as usize;
+        let parts = SourceParts {
+            reader,
+            payload,
+            inline_bytes: control.inline_bytes(),
+            message_limit: control
+                .message_limit()
+                .min(share)
+                .max(control.inline_bytes()),
+            id: id as u16,
+            consumed: self
+                .bank
+                .consumed(id)
+                .ok_or("it has an impossible number")?
+                .clone(),
+            nonce: registration.nonce,
+        };
+        Ok(Source::new(parts, &registration.schemas))
+    }
+
+    /// The schemas that are new to the fabric, or why one cannot be.
+    fn check_schemas(&self, schemas: &[MessageSchema]) -> Result<Vec<MessageSchema>, String> {
+        let mut new: Vec<MessageSchema> = Vec::new();
+        for schema in schemas {
+            if schema.message_type == 0 || schema.message_type >= FIRST_SYSTEM_TYPE {
+                return Err(format!(
+                    "message type {:#06x} (`{}`) is not an application's: use 1 to {:#06x}",
+                    schema.message_type,
+                    schema.name,
+                    FIRST_SYSTEM_TYPE - 1
+                ));
+            }
+            let known = self.schemas.get(&schema.message_type).or_else(|| {
+                new.iter()
+                    .find(|known| known.message_type == schema.message_type)
+            });
+            match known {
+                Some(known) if known == schema => {}
+                Some(known) => {
+                    return Err(format!(
+                        "message type {:#06x}: {}",
+                        schema.message_type,
+                        schema.difference(known)
+                    ));
+                }
+                None => new.push(schema.clone()),
+            }
+        }
+        Ok(new)
+    }
+
+    fn look_for_consumers(&mut self) -> usize {
+        let mut work = 0;
+        for name in self.consumers_directory.names() {
+            let path = self.fabric.paths().consumer(&name);
+            let Ok(inode) = std::fs::metadata(&path).map(|metadata| metadata.ino()) else {
+                continue;
+            };
+            if self
+                .consumers
+                .iter()
+                .flatten()
+                .any(|known| known.inode == inode)
+            {
+                continue;
+            }
+            let Ok(file) = CursorFile::open(&path, Access::Read) else {
+                continue;
+            };
+            let (_, nonce) = file.holder();
+            if self.refused.contains(&nonce) || !file.held() {
+                continue;
+            }
+            match self.admit_consumer(&name, file) {
+                Ok(admitted) => work += usize::from(admitted),
+                Err(reason) => self.refuse(nonce, reason),
+            }
+        }
+        work
+    }
+
+    fn admit_consumer(&mut self, name: &str, file: CursorFile) -> Result<bool, String> {
+        check_name("consumer", name).map_err(|error| error.to_string())?;
+        let registration = file.read()?;
+        if registration.kind == ConsumerKind::Copying {
+            return Ok(false);
+        }
+        let cursor = file.cursor().ok_or("its file has no cursor")?;
+        let Some(watch) = ProcessWatch::new(registration.process) else {
+            return Ok(false);
+        };
+        let place = self
+            .consumers
+            .iter()
+            .position(Option::is_none)
+            .ok_or_else(|| {
+                format!("the fabric has {MAX_CONSUMERS} gating consumers, its limit: attach as an observer")
+            })?;
+        self.consumers[place] = Some(KnownConsumer {
+            inode: file.inode(),
+            nonce: registration.nonce,
+            file,
+            watch,
+        });
+        self.backlog.push_back(Command::AddConsumer {
+            place,
+            entry: Box::new(ConsumerEntry {
+                nonce: registration.nonce,
+                name: name.to_owned(),
+                granted_from: 0,
+                process: registration.process,
+            }),
+            cursor,
+            start: registration.start,
+        });
+        Ok(true)
+    }
+
+    /// Participants that have left or died. Leaving is a word in memory; death is asked for less
+    /// often.
+    fn look_for_leavers(&mut self) -> usize {
+        let watch = self.watched_at.elapsed() >= WATCH_EVERY;
+        if watch {
+            self.watched_at = Instant::now();
+        }
+        let mut work = 0;
+        for known in &mut self.sources {
+            if known.leaving {
+                continue;
+            }
+            let reason = if known.file.detached() {
+                LEFT_DETACHED
+            } else if watch && known.watch.is_dead() {
+                LEFT_DIED
+            } else {
+                continue;
+            };
+            known.leaving = true;
+            work += 1;
+            self.backlog.push_back(Command::SourceLeft {
+                nonce: known.nonce,
+                reason,
+            });
+        }
+        for (place, known) in self.consumers.iter_mut().enumerate() {
+            let gone = known
+                .as_ref()
+                .is_some_and(|known| known.file.detached() || (watch && known.watch.is_dead()));
+            if gone && let Some(known) = known.take() {
+                work += 1;
+                self.backlog.push_back(Command::RemoveConsumer {
+                    place,
+                    nonce: known.nonce,
+                });
+            }
+        }
+        work
+    }
+
+    fn calibrate(&mut self) {
+        self.calibrated_at = Instant::now();
+        let (ticks, utc) = (self.fabric.ticks(), utc_ns());
+        let (base_ticks, base_utc) = self.rate_base;
+        // The rate over the whole time since the start: the longer, the better known.
+        let (ticks_passed, ns_passed) = (
+            ticks.saturating_sub(base_ticks),
+            utc.saturating_sub(base_utc),
+        );
+        let nominal = self.fabric.control().ticks_per_second;
+        let measured =
+            (u128::from(ticks_passed) * 1_000_000_000 / u128::from(ns_passed.max(1))) as u64;
+        // A host clock that was set makes the measurement void.
+        let rate = if measured.abs_diff(nominal) > nominal / 1_000 {
+            self.rate_base = (ticks, utc);
+            nominal
+        } else {
+            measured
+        };
+        self.calibration =
+            self.calibration
+                .slewed(ticks, utc, rate, CALIBRATE_EVERY.as_nanos() as u64);
+        self.backlog.push_back(Command::Calibrate(self.calibration));
+    }
+}
+
+fn joined(name: &str, id: usize, last: u64, process: ProcessIdentity, uid: u32) -> SourceJoined {
+    let mut bytes = [0; 48];
+    for (chunk, word) in bytes
+        .as_chunks_mut::<8>()
+        .0
+        .iter_mut()
+        .zip(name_to_words(name))
+    {
+        *chunk = word.to_le_bytes();
+    }
+    SourceJoined {
+        last_source_sequence: last,
+        source: id as u16,
+        name_length: name.len() as u16,
+        pid: process.pid,
+        uid,
+        reserved: 0,
+        name: bytes,
+    }
+}
+
+/// Removes a source's registration, if the name still means that file, and its ring.
+fn remove_source_files(path: &Path, inode: u64, ring_path: &Path) {
+    let _ = std::fs::remove_file(ring_path);
+    if std::fs::metadata(path).is_ok_and(|metadata| metadata.ino() == inode) {
+        let _ = std::fs::remove_file(path);
+    }
+}
+
+/// A directory that is read only when it may have changed.
+struct DirectoryWatch {
+    path: PathBuf,
+    changed: Option<SystemTime>,
+    scanned_at: Option<Instant>,
+    scan_again_until: Instant,
+}
+
+impl DirectoryWatch {
+    fn new(path: PathBuf) -> Self {
+        DirectoryWatch {
+            path,
+            changed: None,
+            scanned_at: None,
+            scan_again_until: Instant::now(),
+        }
+    }
+
+    fn may_have_changed(&mut self) -> bool {
+        let changed = std::fs::metadata(&self.path)
+            .and_then(|metadata| metadata.modified())
+            .ok();
+        let now = Instant::now();
+        if changed != self.changed {
+            self.changed = changed;
+            self.scan_again_until = now + SCAN_AFTER_CHANGE;
+        }
+        let due = now <= self.scan_again_until
+            || self
+                .scanned_at
+                .is_none_or(|scanned| now - scanned >= SCAN_AT_LEAST);
+        if due {
+            self.scanned_at = Some(now);
+        }
+        due
+    }
+
+    fn names(&self) -> Vec<String> {
+        let mut names: Vec<String> = std::fs::read_dir(&self.path)
+            .into_iter()
+            .flatten()
+            .flatten()
+            .filter_map(|entry| entry.file_name().into_string().ok())
+            .filter(|name| !name.starts_with('.'))
+            .collect();
+        // In the same order on every run.
+        names.sort();
+        names
+    }
+}

@@ -1,0 +1,421 @@
+//! Opening an epoch: what a starting sequencer does, whether its predecessor stopped in order,
+//! died, or never was.
+
+use crate::error::{Result, SequencerError};
+use selvedge_fabric::frame::system::{SourceJoined, TYPE_REGISTERED};
+use selvedge_fabric::frame::{Flags, FrameHeader};
+use selvedge_fabric::host::process::ProcessIdentity;
+use selvedge_fabric::host::ticks::utc_ns;
+use selvedge_fabric::memory::Access;
+use selvedge_fabric::message::{Message, MessageSchema};
+use selvedge_fabric::protocol::Ordering;
+use selvedge_fabric::protocol::epoch::{EpochWord, MAX_BANKS, Opened, Span};
+use selvedge_fabric::protocol::gating::GatingSet;
+use selvedge_fabric::protocol::stream::{FRAME_HEADER_WORDS, StreamReader, StreamWriter, scan_end};
+use selvedge_fabric::shared::bank::{
+    Bank, ConsumerEntry, MAX_CONSUMERS, MAX_SOURCES, SequencerStatus, SourceEntry,
+};
+use selvedge_fabric::shared::cursor::{ConsumerKind, CursorFile};
+use selvedge_fabric::shared::names::name_from_words;
+use selvedge_fabric::{Fabric, FabricError, checked_offset};
+use zerocopy::FromBytes;
+
+/// What the predecessors' frames tell.
+#[derive(Debug)]
+pub(crate) struct Recovered {
+    /// Last source sequence in the stream, by source id; 0 is the sequencer's own.
+    pub(crate) last: Vec<u64>,
+    /// Names by source id; index 0 is nobody's.
+    pub(crate) names: Vec<Option<String>>,
+    /// The message types registered.
+    pub(crate) schemas: Vec<(u64, MessageSchema)>,
+    /// No stamp may be below.
+    pub(crate) floor_ns: u64,
+}
+
+/// An epoch that has been opened, ready to publish.
+#[derive(Debug)]
+pub(crate) struct OpenedEpoch {
+    pub(crate) word: EpochWord,
+    pub(crate) previous: EpochWord,
+    pub(crate) bank: Bank,
+    pub(crate) writer: StreamWriter,
+    pub(crate) recovered: Recovered,
+    pub(crate) gating: GatingSet,
+    /// Consumers that were already reading, by place in the registry.
+    pub(crate) consumers: Vec<(usize, ConsumerEntry)>,
+}
+
+/// Moves the fabric to a new epoch of this process and opens its bank.
+pub(crate) fn open_epoch(fabric: &Fabric) -> Result<OpenedEpoch> {
+    let cell = fabric.epoch_for_sequencer()?;
+    let (word, bank_index) = loop {
+        let current = cell.load();
+        refuse_second(fabric)?;
+        let bank_index = choose_bank(fabric, current)?;
+        let word = EpochWord::new(current.epoch() + 1, bank_index);
+        if cell.take_over(current, word) {
+            break (word, bank_index);
+        }
+    };
+    // From here on this process alone writes the bank, and the predecessor's frames beyond what
+    // the scan below sees are never accepted by anyone.
+    let bank = fabric.bank_for_sequencer(bank_index)?;
+    let previous = last_opened(fabric, word);
+    let (first, recovered) = match previous {
+        Some(opened) => recover(fabric, opened)?,
+        None => (
+            1,
+            Recovered {
+                last: vec![0; 1],
+                names: vec![None; 1],
+                schemas: Vec::new(),
+                floor_ns: 0,
+            },
+        ),
+    };
+    let previous = previous.map_or(EpochWord::NONE, |opened| opened.epoch);
+
+    bank.header().close();
+    bank.set_owner(word, ProcessIdentity::current(), recovered.floor_ns);
+    bank.set_status(SequencerStatus::Running);
+    bank.clear_registry();
+    bank.bound().announce_payload(0);
+    let writer = StreamWriter::new(
+        bank.slots().clone(),
+        bank.shape(),
+        word,
+        bank.bound().clone(),
+        first,
+    )
+    .ok_or_else(|| FabricError::Damaged {
+        path: fabric.paths().bank_state(bank_index),
+        what: "bank",
+        detail: "its ring is too small".to_owned(),
+    })?;
+    for (sequence, schema) in &recovered.schemas {
+        bank.add_schema(*sequence, schema);
+    }
+    for (id, name) in recovered.names.iter().enumerate() {
+        if let Some(name) = name {
+            bank.set_source(
+                id,
+                &SourceEntry {
+                    // A place holder that no producer waits for, kept so that the name keeps its
+                    // number.
+                    nonce: u64::MAX - id as u64,
+                    name: name.clone(),
+                    next_source_sequence: recovered.last[id] + 1,
+                    joined_at: 0,
+                    process: ProcessIdentity {
+                        pid: 0,
+                        start_time: 0,
+                    },
+                    attached: false,
+                },
+            );
+        }
+        if let Some(consumed) = bank.consumed(id) {
+            consumed.store(word, recovered.last[id]);
+        }
+    }
+    bank.snapshots().write(0, word, first, &recovered.last);
+    bank.set_published(first);
+    // Whoever reads now holds from the first frame on, before there is one.
+    let (gating, consumers) = readers_in_place(fabric, &bank);
+    bank.header().open(Opened {
+        epoch: word,
+        first_sequence: first,
+        previous,
+    });
+    Ok(OpenedEpoch {
+        word,
+        previous,
+        bank,
+        writer,
+        recovered,
+        gating,
+        consumers,
+    })
+}
+
+/// An error while a sequencer lives that has not stopped.
+fn refuse_second(fabric: &Fabric) -> Result<()> {
+    let current = fabric.epoch().load();
+    let Some(bank) = fabric.bank(current) else {
+        return Ok(());
+    };
+    let owner = bank.owner();
+    let stopped = matches!(
+        bank.status(),
+        SequencerStatus::Stopped | SequencerStatus::Unknown
+    );
+    if !stopped && owner.is_alive() {
+        return Err(FabricError::SequencerRunning {
+            name: fabric.name().to_owned(),
+            pid: owner.pid,
+        }
+        .into());
+    }
+    Ok(())
+}
+
+/// A bank that nobody writes or reads: its last owner has stopped or died, it does not hold the
+/// current nor the last opened epoch, and no consumer is still in it.
+fn choose_bank(fabric: &Fabric, current: EpochWord) -> Result<usize> {
+    let last = last_opened(fabric, EpochWord::new(u64::MAX >> 8, 0));
+    let readers_are_past = last.is_none_or(|last| {
+        attached_cursors(fabric)
+            .iter()
+            .all(|(_, file)| file.position() == 0 || file.position() >= last.first_sequence)
+    });
+    for index in 0..MAX_BANKS {
+        if current.is_some() && index == current.bank()
+            || last.is_some_and(|last| index == last.epoch.bank())
+        {
+            continue;
+        }
+        if !fabric.paths().bank_state(index).exists() {
+            return match fabric.add_bank(index) {
+                Ok(()) => Ok(index),
+                // Another starting sequencer makes it at this moment: it decides by the epoch.
+                Err(FabricError::Io { source, .. })
+                    if source.kind() == std::io::ErrorKind::AlreadyExists =>
+                {
+                    Ok(index)
+                }
+                Err(error) => Err(error.into()),
+            };
+        }
+        let Some(bank) = fabric.bank_at(index) else {
+            continue;
+        };
+        let owner = bank.owner();
+        let never_used = owner.pid == 0;
+        let left = bank.status() == SequencerStatus::Stopped || !owner.is_alive();
+        if never_used || (left && readers_are_past) {
+            return Ok(index);
+        }
+    }
+    Err(FabricError::BadSetting {
+        setting: "banks",
+        value: MAX_BANKS.to_string(),
+        remedy: "every bank is held by a replaced sequencer that still lives or by a consumer far behind: end those processes (`kill`) and start again".to_owned(),
+    }
+    .into())
+}
+
+/// The latest epoch before `word` that opened its bank.
+fn last_opened(fabric: &Fabric, word: EpochWord) -> Option<Opened> {
+    let mut latest: Option<Opened> = None;
+    for index in 0..MAX_BANKS {
+        if !fabric.paths().bank_state(index).exists() {
+            break;
+        }
+        let Some(opened) = fabric
+            .bank_at(index)
+            .and_then(|bank| bank.header().read_any())
+        else {
+            continue;
+        };
+        if opened.epoch.epoch() < word.epoch()
+            && latest.is_none_or(|latest| latest.epoch < opened.epoch)
+        {
+            latest = Some(opened);
+        }
+    }
+    latest
+}
+
+/// Where the predecessor's epoch ended, and what its frames tell.
+fn recover(fabric: &Fabric, predecessor: Opened) -> Result<(u64, Recovered)> {
+    let no_snapshot = || SequencerError::NoSnapshot {
+        name: fabric.name().to_owned(),
+        epoch: predecessor.epoch.epoch(),
+    };
+    let bank = fabric.bank(predecessor.epoch).ok_or_else(no_snapshot)?;
+    let span = Span {
+        epoch: predecessor.epoch,
+        first_sequence: predecessor.first_sequence,
+        closed_at: None,
+    };
+    let hint = bank.published().max(predecessor.first_sequence);
+    let mut reader = fabric.reader_in(span, hint).ok_or_else(no_snapshot)?;
+    let closed_at = scan_end(&reader, hint);
+
+    let mut last = Vec::new();
+    let from = bank
+        .snapshots()
+        .read(predecessor.epoch, closed_at, &mut last)
+        .ok_or_else(no_snapshot)?;
+    let mut recovered = Recovered {
+        names: vec![None; last.len()],
+        last,
+        schemas: bank
+            .schemas()
+            .into_iter()
+            .filter(|(sequence, _)| *sequence < closed_at)
+            .collect(),
+        floor_ns: bank.opened_ns(),
+    };
+    for id in 1..MAX_SOURCES {
+        if let Some(entry) = bank.source(id)
+            && entry.joined_at < closed_at
+        {
+            recovered.name_source(id, entry.name);
+        }
+    }
+    for sequence in from..closed_at {
+        reader.seek(sequence);
+        recovered.apply(fabric, &reader, bank, sequence);
+    }
+    if closed_at > predecessor.first_sequence {
+        reader.seek(closed_at - 1);
+        recovered.floor_ns = recovered.floor_ns.max(reader.word(0, 1));
+    }
+    Ok((closed_at, recovered))
+}
+
+impl Recovered {
+    fn name_source(&mut self, id: usize, name: String) {
+        if id >= MAX_SOURCES {
+            return;
+        }
+        if self.names.len() <= id {
+            self.names.resize(id + 1, None);
+        }
+        if self.last.len() < self.names.len() {
+            self.last.resize(self.names.len(), 0);
+        }
+        self.names[id] = Some(name);
+    }
+
+    /// Applies the frame at `sequence`, where `reader` stands.
+    fn apply(&mut self, fabric: &Fabric, reader: &StreamReader, bank: &Bank, sequence: u64) {
+        let header = FrameHeader::from_words([0, 1, 2, 3].map(|index| reader.word(0, index)));
+        let id = header.source() as usize;
+        if id < MAX_SOURCES {
+            if self.last.len() <= id {
+                self.last.resize(id + 1, 0);
+                self.names.resize(id + 1, None);
+            }
+            self.last[id] = self.last[id].max(header.source_sequence());
+        }
+        if header.source() != 0 {
+            return;
+        }
+        match header.message_type() {
+            SourceJoined::TYPE => {
+                let payload = payload_bytes(fabric, reader, bank, &header);
+                if let Ok(joined) = SourceJoined::read_from_bytes(&payload) {
+                    let words: Vec<u64> = joined
+                        .name
+                        .as_chunks::<8>()
+                        .0
+                        .iter()
+                        .map(|chunk| u64::from_le_bytes(*chunk))
+                        .collect();
+                    self.name_source(joined.source as usize, name_from_words(&words));
+                }
+            }
+            TYPE_REGISTERED => {
+                let payload = payload_bytes(fabric, reader, bank, &header);
+                if let Ok((schema, _)) = MessageSchema::decode(&payload)
+                    && !self
+                        .schemas
+                        .iter()
+                        .any(|(_, known)| known.message_type == schema.message_type)
+                {
+                    self.schemas.push((sequence, schema));
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// The payload of the frame where `reader` stands. The predecessor has lost its epoch, so what it
+/// published before stays as it is.
+fn payload_bytes(
+    fabric: &Fabric,
+    reader: &StreamReader,
+    bank: &Bank,
+    header: &FrameHeader,
+) -> Vec<u8> {
+    let length = header.length();
+    let words: Vec<u64> = if header.flags().contains(Flags::EXTERNAL) {
+        let position = reader.word(0, FRAME_HEADER_WORDS);
+        let ring_bytes = fabric.control().stream_payload_bytes;
+        let Some(offset) = checked_offset(position, length, ring_bytes) else {
+            return Vec::new();
+        };
+        (0..length.div_ceil(8))
+            .filter_map(|index| bank.payload().get(offset / 8 + index))
+            .map(|word| word.load(Ordering::Relaxed))
+            .collect()
+    } else {
+        (0..fabric.control().inline_words())
+            .map(|index| reader.word(0, FRAME_HEADER_WORDS + index))
+            .collect()
+    };
+    let mut bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+    bytes.truncate(length);
+    bytes
+}
+
+/// The files of consumers that a living process holds.
+pub(crate) fn attached_cursors(fabric: &Fabric) -> Vec<(String, CursorFile)> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(fabric.paths().consumers())
+        .into_iter()
+        .flatten()
+        .flatten()
+    {
+        let Ok(name) = entry.file_name().into_string() else {
+            continue;
+        };
+        if name.starts_with('.') {
+            continue;
+        }
+        if let Ok(file) = CursorFile::open(&entry.path(), Access::Read)
+            && file.held()
+        {
+            found.push((name, file));
+        }
+    }
+    found
+}
+
+/// Gating consumers that have started under an earlier epoch: they keep what they hold.
+fn readers_in_place(fabric: &Fabric, bank: &Bank) -> (GatingSet, Vec<(usize, ConsumerEntry)>) {
+    let mut gating = GatingSet::with_capacity(MAX_CONSUMERS);
+    let mut consumers = Vec::new();
+    for (name, file) in attached_cursors(fabric) {
+        let (Ok(registration), Some(cursor)) = (file.read(), file.cursor()) else {
+            continue;
+        };
+        let position = cursor.load();
+        if registration.kind != ConsumerKind::Gating
+            || position == 0
+            || consumers.len() == MAX_CONSUMERS
+        {
+            continue;
+        }
+        let entry = ConsumerEntry {
+            nonce: registration.nonce,
+            name,
+            granted_from: position,
+            process: registration.process,
+        };
+        let place = consumers.len();
+        bank.set_consumer(place, Some(&entry));
+        gating.add(registration.nonce, cursor, position);
+        consumers.push((place, entry));
+    }
+    (gating, consumers)
+}
+
+/// UTC nanoseconds, not below `floor`.
+pub(crate) fn now_not_below(floor: u64) -> u64 {
+    utc_ns().max(floor)
+}

@@ -1,0 +1,957 @@
+//! Fabric and sequencer together, stepped in one thread: attach, publish, sequence, read, leave,
+//! restart.
+
+use selvedge_fabric::frame::system::{EndOfStream, EpochOpened, SourceJoined, SourceLeft};
+use selvedge_fabric::memory::Pages;
+use selvedge_fabric::message::{Message, MessageSchema};
+use selvedge_fabric::{
+    ClaimError, Consumer, Fabric, FabricConfig, FabricError, Observer, Participant, Producer,
+    ProducerBuilder, Start,
+};
+use selvedge_sequencer::{ConductorPlacement, Sequencer, SequencerConfig};
+use std::time::Duration;
+
+selvedge_fabric::message! {
+    /// A number.
+    struct Number: type 1, name "test.number", version 1 {
+        value: u64;
+        check: u64;
+    }
+}
+
+selvedge_fabric::message! {
+    /// Too long for a slot.
+    struct Long: type 2, name "test.long", version 1 {
+        values: [u8; 1000];
+    }
+}
+
+impl Number {
+    fn new(value: u64) -> Self {
+        Number {
+            value,
+            check: value.wrapping_mul(0x9E37_79B9_7F4A_7C15),
+        }
+    }
+
+    fn assert_whole(&self) {
+        assert_eq!(*self, Number::new(self.value));
+    }
+}
+
+struct Host {
+    _directory: tempfile::TempDir,
+    fabric: Fabric,
+    sequencer: Option<Sequencer>,
+}
+
+fn config() -> SequencerConfig {
+    SequencerConfig {
+        conductor: ConductorPlacement::Inline,
+        ..SequencerConfig::default()
+    }
+}
+
+impl Host {
+    fn with(change: impl FnOnce(&mut FabricConfig)) -> Self {
+        let directory = tempfile::tempdir_in("/dev/shm").expect("a directory in shared memory");
+        let mut fabric_config = FabricConfig::new("test").in_directory(directory.path());
+        fabric_config.pages = Pages::Small;
+        change(&mut fabric_config);
+        let fabric = Fabric::create(&fabric_config).expect("a fabric");
+        let sequencer = Sequencer::start(&fabric, &config()).expect("a sequencer");
+        Host {
+            _directory: directory,
+            fabric,
+            sequencer: Some(sequencer),
+        }
+    }
+
+    fn new() -> Self {
+        Self::with(|_| {})
+    }
+
+    fn step(&mut self) {
+        let sequencer = self.sequencer.as_mut().expect("a running sequencer");
+        for _ in 0..128 {
+            sequencer.do_work().expect("a duty cycle");
+        }
+    }
+
+    fn restart(&mut self) {
+        self.sequencer = None;
+        // Dropped without draining: as after a crash, but this process lives on, so the word
+        // that it stopped has to be given for it.
+        let epoch = self.fabric.epoch().load();
+        self.fabric
+            .bank_for_sequencer(epoch.bank())
+            .expect("the bank")
+            .set_status(selvedge_fabric::shared::bank::SequencerStatus::Stopped);
+        self.sequencer = Some(Sequencer::start(&self.fabric, &config()).expect("a successor"));
+    }
+
+    fn stop(&mut self) {
+        let sequencer = self.sequencer.as_mut().expect("a running sequencer");
+        sequencer.drain();
+        while !sequencer.ended() {
+            sequencer.do_work().expect("a duty cycle");
+        }
+        self.sequencer = None;
+    }
+
+    fn producer_with(&mut self, builder: ProducerBuilder) -> Producer {
+        let mut pending = builder.begin().expect("a registration");
+        for _ in 0..1000 {
+            self.step();
+            if let Some(producer) = pending.poll().expect("no refusal") {
+                return producer;
+            }
+        }
+        panic!("the producer was not admitted");
+    }
+
+    fn producer(&mut self, name: &str) -> Producer {
+        let builder = self
+            .fabric
+            .producer(name)
+            .message::<Number>()
+            .message::<Long>();
+        self.producer_with(builder)
+    }
+
+    fn consumer(&mut self, name: &str, start: Start) -> Consumer {
+        let mut pending = self
+            .fabric
+            .consumer(name)
+            .start(start)
+            .begin()
+            .expect("a registration");
+        for _ in 0..1000 {
+            self.step();
+            if let Some(consumer) = pending.poll().expect("no refusal") {
+                return consumer;
+            }
+        }
+        panic!("the consumer was not admitted");
+    }
+}
+
+fn numbers(consumer: &mut Consumer) -> Vec<u64> {
+    let mut values = Vec::new();
+    while consumer
+        .poll(64, |frame| {
+            if let Some(number) = frame.get::<Number>() {
+                number.assert_whole();
+                values.push(number.value);
+            }
+        })
+        .expect("a poll")
+        > 0
+    {}
+    values
+}
+
+fn observed(observer: &mut Observer) -> (Vec<u64>, Vec<(u64, u64)>) {
+    let (mut values, mut missed) = (Vec::new(), Vec::new());
+    loop {
+        match observer.poll(64, |frame| {
+            if let Some(number) = frame.get::<Number>() {
+                number.assert_whole();
+                values.push(number.value);
+            }
+        }) {
+            Ok(0) => return (values, missed),
+            Ok(_) => {}
+            Err(FabricError::Overrun { from, to }) => missed.push((from, to)),
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+#[test]
+fn messages_of_two_producers_are_read_in_one_order() {
+    let mut host = Host::new();
+    let mut first = host.consumer("first", Start::Oldest);
+    let mut second = host.consumer("second", Start::Oldest);
+    let mut a = host.producer("a");
+    let mut b = host.producer("b");
+    for value in 0..1000 {
+        a.publish(&Number::new(value)).expect("room");
+        b.publish(&Number::new(1_000_000 + value)).expect("room");
+        if value % 100 == 0 {
+            host.step();
+        }
+    }
+    host.step();
+    let read = numbers(&mut first);
+    assert_eq!(read.len(), 2000);
+    assert_eq!(read, numbers(&mut second));
+    let of_a: Vec<u64> = read.iter().copied().filter(|&v| v < 1_000_000).collect();
+    assert_eq!(of_a, (0..1000).collect::<Vec<_>>());
+    assert_eq!(first.position(), host.fabric.next_sequence());
+}
+
+#[test]
+fn stamps_and_sequences_rise_without_gaps() {
+    let mut host = Host::new();
+    let mut consumer = host.consumer("reader", Start::Oldest);
+    let mut producer = host.producer("a");
+    for value in 0..500 {
+        producer.publish(&Number::new(value)).expect("room");
+        host.step();
+    }
+    let (mut sequence, mut stamp, mut source_sequence) = (0, 0, 0);
+    consumer
+        .poll(10_000, |frame| {
+            let header = frame.header();
+            assert_eq!(header.sequence(), sequence + 1);
+            assert!(header.timestamp() >= stamp);
+            if header.source() == producer.source() {
+                assert_eq!(header.source_sequence(), source_sequence + 1);
+                source_sequence = header.source_sequence();
+            }
+            sequence = header.sequence();
+            stamp = header.timestamp();
+        })
+        .expect("a poll");
+    assert_eq!(source_sequence, 500);
+    let now = selvedge_fabric::host::ticks::utc_ns();
+    assert!(now.abs_diff(stamp) < 1_000_000_000, "{now} {stamp}");
+}
+
+#[test]
+fn a_gating_consumer_holds_the_stream_and_nothing_is_lost() {
+    let mut host = Host::with(|config| {
+        config.stream_capacity = 256;
+        config.ingress_capacity = 64;
+    });
+    let mut consumer = host.consumer("slow", Start::Latest);
+    let mut producer = host.producer("a");
+    let mut sent = 0;
+    let mut full = 0;
+    for _ in 0..100 {
+        while producer.try_publish(&Number::new(sent)).is_ok() {
+            sent += 1;
+        }
+        full += 1;
+        host.step();
+    }
+    assert!(full == 100 && sent < 400, "held back: {sent}");
+    assert!(host.sequencer.as_ref().unwrap().counters().held_back > 0);
+    let mut read = numbers(&mut consumer);
+    host.step();
+    read.extend(numbers(&mut consumer));
+    assert_eq!(read, (0..sent).collect::<Vec<_>>());
+}
+
+#[test]
+fn ten_thousand_messages_into_a_full_ring_lose_nothing() {
+    let mut host = Host::new();
+    let mut producer = host.producer("a");
+    let mut refused = 0;
+    let mut sent = 0;
+    for value in 0..10_000 {
+        match producer.try_publish(&Number::new(value)) {
+            Ok(source_sequence) => {
+                sent += 1;
+                assert_eq!(source_sequence, sent);
+            }
+            Err(error) => {
+                assert_eq!(error, ClaimError::Full);
+                let text = producer
+                    .explain(error, size_of::<Number>(), Number::TYPE)
+                    .to_string();
+                assert!(text.contains("4096") && text.contains("nothing was lost"));
+                refused += 1;
+            }
+        }
+    }
+    assert_eq!((sent, refused), (4096, 10_000 - 4096));
+    let mut consumer = host.consumer("reader", Start::Oldest);
+    host.step();
+    assert_eq!(numbers(&mut consumer), (0..4096).collect::<Vec<_>>());
+}
+
+#[test]
+fn an_aborted_claim_is_never_sent() {
+    let mut host = Host::new();
+    let mut consumer = host.consumer("reader", Start::Oldest);
+    let mut producer = host.producer("a");
+    for value in 0..10 {
+        let mut claim = producer.try_claim::<Number>().expect("room");
+        *claim = Number::new(value);
+        if value % 2 == 0 {
+            claim.commit();
+        } else {
+            claim.abort();
+        }
+        host.step();
+    }
+    assert_eq!(numbers(&mut consumer), [0, 2, 4, 6, 8]);
+}
+
+#[test]
+fn every_size_from_one_byte_to_64_kib_arrives_whole() {
+    let mut host = Host::new();
+    let schema = MessageSchema {
+        message_type: 77,
+        name: "test.bytes".to_owned(),
+        version: 1,
+        size: 0,
+        fields: Vec::new(),
+    };
+    let builder = host.fabric.producer("bytes").schema(schema);
+    let mut producer = host.producer_with(builder);
+    let mut consumer = host.consumer("reader", Start::Latest);
+    let mut observer = host
+        .fabric
+        .observer("watcher")
+        .start(Start::Latest)
+        .attach()
+        .expect("an observer");
+    let pattern = |length: usize| -> Vec<u8> {
+        (0..length)
+            .map(|index| (index * 7 + length) as u8)
+            .collect()
+    };
+    let sizes: Vec<usize> = (1..200)
+        .chain([1000, 4095, 4096, 4097, 65_535, 65_536])
+        .collect();
+    for &size in &sizes {
+        producer.publish_bytes(77, &pattern(size)).expect("room");
+        host.step();
+        let mut seen = Vec::new();
+        consumer
+            .poll(10, |frame| seen.push(frame.payload().to_vec()))
+            .expect("a poll");
+        observer
+            .poll(10, |frame| seen.push(frame.payload().to_vec()))
+            .expect("a poll");
+        assert_eq!(seen, [pattern(size), pattern(size)], "{size}");
+    }
+    let too_long = producer.publish_bytes(77, &pattern(65_537)).unwrap_err();
+    assert!(
+        matches!(
+            too_long,
+            FabricError::MessageTooLarge {
+                length: 65_537,
+                limit: 65_536
+            }
+        ),
+        "{too_long}"
+    );
+}
+
+#[test]
+fn long_messages_wait_for_room_in_the_payload_ring() {
+    let mut host = Host::new();
+    let mut producer = host.producer("a");
+    let mut consumer = host.consumer("reader", Start::Latest);
+    let (mut sent, mut read) = (0u64, 0u64);
+    for _ in 0..50 {
+        while producer
+            .try_publish(&Long {
+                values: [sent as u8; 1000],
+            })
+            .is_ok()
+        {
+            sent += 1;
+        }
+        for _ in 0..40 {
+            host.step();
+        }
+        consumer
+            .poll(usize::MAX, |frame| {
+                if let Some(long) = frame.get::<Long>() {
+                    assert!(long.values.iter().all(|&byte| byte == read as u8));
+                    read += 1;
+                }
+            })
+            .expect("a poll");
+    }
+    assert!(sent > 10_000, "{sent}");
+    host.step();
+    while consumer.poll(1000, |_| read += 1).expect("a poll") > 0 {
+        host.step();
+    }
+    assert_eq!(read, sent);
+}
+
+#[test]
+fn an_observer_that_is_overrun_says_exactly_what_it_missed() {
+    let mut host = Host::with(|config| config.stream_capacity = 256);
+    let mut producer = host.producer("a");
+    host.step();
+    let mut observer = host
+        .fabric
+        .observer("lagging")
+        .start(Start::Latest)
+        .attach()
+        .expect("an observer");
+    let first = observer.position();
+    for value in 0..3000 {
+        producer.publish(&Number::new(value)).expect("room");
+        if value % 32 == 0 {
+            host.step();
+        }
+    }
+    host.step();
+    let (values, missed) = observed(&mut observer);
+    assert_eq!(missed.len(), 1);
+    let (from, to) = missed[0];
+    assert_eq!(from, first);
+    assert_eq!(to - from + 1 + values.len() as u64, 3000);
+    assert_eq!(*values.last().unwrap(), 2999);
+    assert_eq!(values[0], to - from + 1);
+    assert!(values.len() >= 256 - 16, "{}", values.len());
+}
+
+#[test]
+fn the_place_of_a_message_in_the_total_order_can_be_learnt() {
+    let mut host = Host::new();
+    let mut a = host.producer("a");
+    let mut b = host.producer("b");
+    let mut consumer = host.consumer("reader", Start::Oldest);
+    let mut expected = Vec::new();
+    for value in 0..200 {
+        expected.push(a.publish(&Number::new(value)).expect("room"));
+        if value % 3 == 0 {
+            b.publish(&Number::new(value)).expect("room");
+        }
+        if value % 7 == 0 {
+            host.step();
+        }
+    }
+    host.step();
+    let mut places = std::collections::HashMap::new();
+    consumer
+        .poll(10_000, |frame| {
+            let header = frame.header();
+            places.insert(
+                (header.source(), header.source_sequence()),
+                header.sequence(),
+            );
+        })
+        .expect("a poll");
+    for source_sequence in expected {
+        let place = a
+            .wait_sequenced(source_sequence, Duration::ZERO)
+            .expect("it is sequenced");
+        assert_eq!(Some(&place), places.get(&(a.source(), source_sequence)));
+    }
+    let error = a.wait_sequenced(1_000_000, Duration::ZERO).unwrap_err();
+    assert!(matches!(error, FabricError::TimedOut { .. }), "{error}");
+}
+
+#[test]
+fn waiting_inside_a_handler_is_an_error_and_not_a_deadlock() {
+    let mut host = Host::new();
+    let mut producer = host.producer("a");
+    let mut consumer = host.consumer("reader", Start::Latest);
+    while producer.try_publish(&Number::new(0)).is_ok() {}
+    host.step();
+    while producer.try_publish(&Number::new(0)).is_ok() {}
+    let mut outcomes = Vec::new();
+    consumer
+        .poll(1, |_| outcomes.push(producer.publish(&Number::new(1))))
+        .expect("a poll");
+    assert!(
+        matches!(outcomes[..], [Err(FabricError::WaitInsideHandler { .. })]),
+        "{outcomes:?}"
+    );
+}
+
+#[test]
+fn everyone_gating_and_publishing_with_every_ring_full_never_stands_still() {
+    let mut host = Host::with(|config| {
+        config.stream_capacity = 256;
+        config.ingress_capacity = 16;
+    });
+    // Each answers every message of the feed with four messages: far more than there is room for.
+    let mut answerers: Vec<Participant> = ["strategy", "gateway"]
+        .iter()
+        .map(|name| {
+            let producer = host.producer(name);
+            let consumer = host.consumer(name, Start::Latest);
+            Participant::new(consumer, producer)
+        })
+        .collect();
+    let mut feed = host.producer("feed");
+    let feed_source = feed.source();
+    let mut audit = host.consumer("audit", Start::Latest);
+    let mut fed = 0;
+    let mut seen = vec![0u64; 8];
+    let total = 5_000;
+    let mut rounds = 0;
+    while seen.iter().sum::<u64>() < total * 9 {
+        rounds += 1;
+        assert!(rounds < 1_000_000, "it stands still: {seen:?}");
+        while fed < total && feed.try_publish(&Number::new(fed)).is_ok() {
+            fed += 1;
+        }
+        host.sequencer.as_mut().unwrap().do_work().expect("a cycle");
+        for answerer in &mut answerers {
+            answerer
+                .poll(64, |frame, output| {
+                    if frame.header().source() == feed_source
+                        && let Some(number) = frame.get::<Number>()
+                    {
+                        for copy in 0..4 {
+                            output
+                                .send(&Number::new(number.value * 4 + copy))
+                                .expect("within the limit");
+                        }
+                    }
+                })
+                .expect("a poll");
+        }
+        audit
+            .poll(64, |frame| {
+                if frame.get::<Number>().is_some() {
+                    seen[frame.header().source() as usize] += 1;
+                }
+            })
+            .expect("a poll");
+    }
+    assert_eq!(seen[feed_source as usize], total);
+    assert_eq!(seen.iter().filter(|&&count| count == total * 4).count(), 2);
+}
+
+#[test]
+fn a_full_pending_output_is_an_error_that_loses_nothing() {
+    let mut host = Host::with(|config| config.ingress_capacity = 16);
+    let producer = host.producer("a");
+    let consumer = host.consumer("a", Start::Latest);
+    let mut participant = Participant::new(consumer, producer).pending_limit(160);
+    let mut sent = 0;
+    let error = loop {
+        match participant.output().send(&Number::new(sent)) {
+            Ok(()) => sent += 1,
+            Err(error) => break error,
+        }
+    };
+    assert!(
+        matches!(error, FabricError::PendingFull { pending: 160, .. }),
+        "{error}"
+    );
+    assert_eq!(sent, 16 + 10);
+    let mut audit = host.consumer("audit", Start::Oldest);
+    for _ in 0..10 {
+        host.step();
+        participant.poll(64, |_, _| {}).expect("a poll");
+    }
+    assert_eq!(numbers(&mut audit), (0..26).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_restarted_sequencer_goes_on_where_the_last_one_stopped() {
+    let mut host = Host::with(|config| config.stream_capacity = 256);
+    let mut quiet = host.producer("quiet");
+    quiet.publish(&Number::new(7_000_000)).expect("room");
+    let mut producer = host.producer("busy");
+    let mut consumer = host.consumer("reader", Start::Latest);
+    let mut read = Vec::new();
+    let mut sent = 0;
+    for round in 0..40 {
+        for _ in 0..97 {
+            producer.publish(&Number::new(sent)).expect("room");
+            sent += 1;
+        }
+        if round % 3 == 0 {
+            host.step();
+            read.extend(numbers(&mut consumer));
+        }
+        // Sometimes with messages in the ring, sometimes with frames unread.
+        host.restart();
+        host.step();
+        read.extend(numbers(&mut consumer));
+    }
+    quiet.publish(&Number::new(7_000_001)).expect("room");
+    host.step();
+    read.extend(numbers(&mut consumer));
+    let busy: Vec<u64> = read.iter().copied().filter(|&v| v < 7_000_000).collect();
+    assert_eq!(busy, (0..sent).collect::<Vec<_>>());
+    assert_eq!(read.iter().filter(|&&v| v == 7_000_001).count(), 1);
+    assert_eq!(host.sequencer.as_ref().unwrap().epoch(), 41);
+}
+
+#[test]
+fn stopping_in_order_drains_the_rings_and_ends_the_stream() {
+    let mut host = Host::new();
+    let mut consumer = host.consumer("reader", Start::Oldest);
+    let mut producer = host.producer("a");
+    for value in 0..1000 {
+        producer.publish(&Number::new(value)).expect("room");
+    }
+    host.stop();
+    let mut types = Vec::new();
+    let mut count = 0;
+    consumer
+        .poll(10_000, |frame| {
+            types.push(frame.header().message_type());
+            count += u64::from(frame.get::<Number>().is_some());
+        })
+        .expect("a poll");
+    assert_eq!(count, 1000);
+    assert_eq!(types[0], EpochOpened::TYPE);
+    assert_eq!(*types.last().unwrap(), EndOfStream::TYPE);
+    // What is published while no sequencer runs waits for the next.
+    producer.publish(&Number::new(1000)).expect("room");
+    host.sequencer = Some(Sequencer::start(&host.fabric, &config()).expect("a successor"));
+    host.step();
+    assert_eq!(numbers(&mut consumer), [1000]);
+}
+
+#[test]
+fn a_producer_that_comes_back_goes_on_after_its_last_message() {
+    let mut host = Host::new();
+    let mut consumer = host.consumer("reader", Start::Oldest);
+    for life in 0..5u64 {
+        let mut producer = host.producer("phoenix");
+        assert_eq!(producer.next_source_sequence(), life * 10 + 1);
+        for value in 0..10 {
+            producer
+                .publish(&Number::new(life * 10 + value))
+                .expect("room");
+        }
+        // A claim that is never committed is never sequenced.
+        **producer.try_claim::<Number>().as_mut().unwrap() = Number::new(u64::MAX);
+        drop(producer);
+    }
+    host.step();
+    assert_eq!(numbers(&mut consumer), (0..50).collect::<Vec<_>>());
+    let rings = std::fs::read_dir(host.fabric.ring_directory())
+        .unwrap()
+        .filter(|entry| {
+            let name = entry.as_ref().unwrap().file_name();
+            name.to_string_lossy().starts_with("source-")
+        })
+        .count();
+    for _ in 0..20 {
+        host.step();
+    }
+    assert!(rings <= 1, "drained rings are removed");
+}
+
+#[test]
+fn coming_and_going_is_part_of_the_stream() {
+    let mut host = Host::new();
+    let mut consumer = host.consumer("reader", Start::Oldest);
+    let producer = host.producer("a");
+    let source = producer.source();
+    drop(producer);
+    for _ in 0..20 {
+        host.step();
+    }
+    let (mut joined, mut left) = (0, 0);
+    consumer
+        .poll(1000, |frame| {
+            if let Some(message) = frame.get::<SourceJoined>() {
+                assert_eq!(message.source, source);
+                assert_eq!(&message.name[..2], b"a\0");
+                joined += 1;
+            }
+            if let Some(message) = frame.get::<SourceLeft>() {
+                assert_eq!((message.source, message.reason), (source, 0));
+                left += 1;
+            }
+        })
+        .expect("a poll");
+    assert_eq!((joined, left), (1, 1));
+}
+
+#[test]
+fn a_consumer_resumes_where_it_stood() {
+    let mut host = Host::new();
+    let mut producer = host.producer("a");
+    let mut consumer = host.consumer("reader", Start::Stored);
+    for value in 0..100 {
+        producer.publish(&Number::new(value)).expect("room");
+    }
+    host.step();
+    let mut read = Vec::new();
+    while read.len() < 40 {
+        consumer
+            .poll(8, |frame| {
+                read.extend(frame.get::<Number>().map(|number| number.value));
+            })
+            .expect("a poll");
+    }
+    drop(consumer);
+    host.step();
+    let mut consumer = host.consumer("reader", Start::Stored);
+    read.extend(numbers(&mut consumer));
+    assert_eq!(read, (0..100).collect::<Vec<_>>());
+}
+
+#[test]
+fn consumers_start_where_they_ask_to() {
+    let mut host = Host::with(|config| config.stream_capacity = 256);
+    let mut producer = host.producer("a");
+    for value in 0..1000 {
+        producer.publish(&Number::new(value)).expect("room");
+        if value % 50 == 0 {
+            host.step();
+            std::thread::sleep(Duration::from_micros(50));
+        }
+    }
+    host.step();
+    let next = host.fabric.next_sequence();
+    let oldest = host.fabric.oldest_sequence();
+    assert!(
+        next - oldest > 200 && next - oldest <= 256,
+        "{oldest} {next}"
+    );
+    assert_eq!(host.consumer("latest", Start::Latest).position(), next);
+    assert_eq!(host.consumer("oldest", Start::Oldest).position(), oldest);
+    let middle = next - 100;
+    assert_eq!(
+        host.consumer("sequence", Start::Sequence(middle))
+            .position(),
+        middle
+    );
+    let stamp = host.fabric.peek(middle).expect("it is there").timestamp();
+    let at = host.consumer("time", Start::Time(stamp)).position();
+    assert_eq!(host.fabric.peek(at).unwrap().timestamp(), stamp);
+    assert!(host.fabric.peek(at - 1).unwrap().timestamp() < stamp);
+
+    let refused = |host: &mut Host, start| {
+        let mut pending = host
+            .fabric
+            .consumer("refused")
+            .start(start)
+            .begin()
+            .unwrap();
+        for _ in 0..100 {
+            host.step();
+            if let Err(error) = pending.poll() {
+                return error.to_string();
+            }
+        }
+        panic!("not refused");
+    };
+    let text = refused(&mut host, Start::Sequence(1));
+    assert!(text.contains("journal"), "{text}");
+    let text = refused(&mut host, Start::Sequence(next + 1000));
+    assert!(text.contains("not come so far"), "{text}");
+}
+
+#[test]
+fn names_are_exclusive_while_their_holder_lives() {
+    let mut host = Host::new();
+    let _producer = host.producer("a");
+    let _consumer = host.consumer("a", Start::Latest);
+    let error = host
+        .fabric
+        .producer("a")
+        .message::<Number>()
+        .begin()
+        .unwrap_err();
+    assert!(
+        matches!(error, FabricError::NameTaken { role: "source", .. }),
+        "{error}"
+    );
+    let error = host.fabric.consumer("a").begin().unwrap_err();
+    assert!(
+        matches!(
+            error,
+            FabricError::NameTaken {
+                role: "consumer",
+                ..
+            }
+        ),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_second_sequencer_is_refused() {
+    let host = Host::new();
+    let Err(error) = Sequencer::start(&host.fabric, &config()) else {
+        panic!("a second sequencer started");
+    };
+    assert!(
+        error.to_string().contains("already has a sequencer"),
+        "{error}"
+    );
+}
+
+#[test]
+fn another_layout_under_the_same_number_is_refused() {
+    mod other {
+        selvedge_fabric::message! {
+            /// Not the other.
+            pub struct Number: type 1, name "test.number", version 2 {
+                pub value: u32;
+            }
+        }
+    }
+    let mut host = Host::new();
+    let _producer = host.producer("a");
+    let error = host
+        .fabric
+        .producer("b")
+        .message::<other::Number>()
+        .begin()
+        .unwrap_err();
+    let text = error.to_string();
+    assert!(
+        text.contains("version 2") && text.contains("version 1"),
+        "{text}"
+    );
+    let error = host.fabric.producer("c").timeout(Duration::ZERO).begin();
+    assert!(error.is_ok(), "a producer of nothing yet");
+    let mut unregistered = host.producer_with(host.fabric.producer("d"));
+    let error = unregistered.publish(&Number::new(1)).unwrap_err();
+    assert!(
+        matches!(error, FabricError::NotRegistered { .. }),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_producer_that_writes_rubbish_is_cut_off_and_nobody_else_notices() {
+    use selvedge_fabric::memory::{Access, Mapping};
+    use selvedge_fabric::protocol::Ordering;
+    let mut host = Host::new();
+    let mut consumer = host.consumer("reader", Start::Oldest);
+    let mut honest = host.producer("honest");
+    let rubbish = [
+        u64::MAX,
+        0,
+        1 << 32 | 17,             // wrong length for its type
+        1 << 32 | 16 | 1 << 24,   // external, but short
+        2 << 32 | 1000,           // long, but not external
+        0xF001 << 32 | 16,        // the fabric's own type
+        2 << 32 | 1 << 24 | 1000, // external with a position that leads outside
+    ];
+    for (index, &descriptor) in rubbish.iter().enumerate() {
+        let name = format!("hostile-{index}");
+        let hostile = host.producer(&name);
+        let ring = std::fs::read_dir(host.fabric.ring_directory())
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .find(|path| path.to_string_lossy().contains(&name))
+            .expect("its ring");
+        let mapping = Mapping::open(&ring, Access::Write).expect("it can write its own ring");
+        let words = mapping.words(0, mapping.len()).unwrap();
+        let registration = selvedge_fabric::shared::registration::RegistrationFile::open(
+            &host.fabric.paths().source(&name),
+            Access::Read,
+        )
+        .unwrap()
+        .read()
+        .unwrap();
+        let slot = registration.slots_offset as usize / 8 + 8;
+        words
+            .get(slot + 1)
+            .unwrap()
+            .store(descriptor, Ordering::Relaxed);
+        words
+            .get(slot + 2)
+            .unwrap()
+            .store(u64::MAX - 7, Ordering::Relaxed);
+        words.get(slot).unwrap().store(1, Ordering::Release);
+        for _ in 0..20 {
+            host.step();
+        }
+        drop(hostile);
+        honest.publish(&Number::new(index as u64)).expect("room");
+        host.step();
+    }
+    assert_eq!(
+        host.sequencer.as_ref().unwrap().counters().cut_off,
+        rubbish.len() as u64
+    );
+    assert_eq!(
+        numbers(&mut consumer),
+        (0..rubbish.len() as u64).collect::<Vec<_>>()
+    );
+}
+
+#[test]
+fn a_fabric_in_use_is_not_removed() {
+    let mut host = Host::new();
+    let directory = host.fabric.paths().root().parent().unwrap().to_path_buf();
+    let _producer = host.producer("a");
+    let error = Fabric::remove_in(&directory, "test", false)
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("sequencer") && error.contains("`a`"),
+        "{error}"
+    );
+    let error = Fabric::create(&FabricConfig::new("test").in_directory(&directory))
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("exists already") && error.contains("in use"),
+        "{error}"
+    );
+    Fabric::remove_in(&directory, "test", true).expect("by force");
+    assert_eq!(std::fs::read_dir(&directory).unwrap().count(), 0);
+    let error = Fabric::attach_in(&directory, "test").unwrap_err();
+    assert!(matches!(error, FabricError::NoSuchFabric { .. }), "{error}");
+}
+
+#[test]
+fn a_fabric_of_another_version_is_refused() {
+    let host = Host::new();
+    let control = host.fabric.paths().control();
+    let directory = host.fabric.paths().root().parent().unwrap();
+    let mut bytes = std::fs::read(&control).unwrap();
+    bytes[8] = 99;
+    std::fs::write(&control, &bytes).unwrap();
+    let error = Fabric::attach_in(directory, "test").unwrap_err();
+    assert!(
+        matches!(error, FabricError::WrongVersion { found: 99, .. }),
+        "{error}"
+    );
+    for cut in [0, 8, 15, 100, bytes.len() - 1] {
+        bytes[8] = 1;
+        std::fs::write(&control, &bytes[..cut]).unwrap();
+        let error = Fabric::attach_in(directory, "test").unwrap_err();
+        assert!(
+            matches!(error, FabricError::Damaged { .. }),
+            "{cut}: {error}"
+        );
+    }
+}
+
+#[test]
+fn impossible_sizes_and_missing_hugepages_are_named() {
+    let directory = tempfile::tempdir_in("/dev/shm").unwrap();
+    let base = FabricConfig::new("test").in_directory(directory.path());
+    let error = Fabric::create(&FabricConfig {
+        stream_capacity: 1000,
+        ..base.clone()
+    })
+    .unwrap_err();
+    assert!(error.to_string().contains("power of two"), "{error}");
+    let required = Fabric::create(&FabricConfig {
+        pages: Pages::Require1GiB,
+        ..base.clone()
+    });
+    match required {
+        Ok(fabric) => assert_eq!(fabric.control().page_shift, 30),
+        Err(error) => {
+            let text = error.to_string();
+            assert!(text.contains("nr_hugepages"), "{text}");
+        }
+    }
+    let error = Fabric::create(&FabricConfig {
+        pages: Pages::Small,
+        stream_payload_bytes: 1 << 36,
+        ..base
+    })
+    .unwrap_err();
+    assert!(
+        matches!(error, FabricError::NotEnoughMemory { .. }),
+        "{error}"
+    );
+    let left: Vec<_> = std::fs::read_dir(directory.path()).unwrap().collect();
+    assert!(
+        left.len() <= 1,
+        "a failed creation leaves nothing: {left:?}"
+    );
+}
