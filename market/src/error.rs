@@ -96,6 +96,17 @@ pub enum MarketError {
         /// Bytes found.
         found: usize,
     },
+    /// A file goes on after the end of its session.
+    #[error(
+        "{path:?} goes on after the end of the session, at uncompressed byte {offset}. A message's length was \
+         damaged to zero, or sessions were put together in one file: give each its own file"
+    )]
+    AfterEnd {
+        /// The file.
+        path: PathBuf,
+        /// The first byte after the end marker, in the uncompressed stream.
+        offset: u64,
+    },
     /// A file cannot be written.
     #[error("cannot write {path:?}: {reason}. Check the disk's free space and the permissions")]
     Write {

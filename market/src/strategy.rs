@@ -27,16 +27,16 @@ pub struct StrategyConfig {
 }
 
 impl Default for StrategyConfig {
-    /// Strategy 1: three levels, 80 %, 100 shares an order, 1,000 shares at most, 250 ms between
+    /// Strategy 1: three levels, 70 %, 100 shares an order, 1,000 shares at most, 100 ms between
     /// orders.
     fn default() -> Self {
         StrategyConfig {
             strategy: 1,
             levels: 3,
-            threshold_per_mille: 800,
+            threshold_per_mille: 700,
             order_size: 100,
             position_limit: 1_000,
-            cool_down_ns: 250_000_000,
+            cool_down_ns: 100_000_000,
             limits: BookLimits::default(),
         }
     }
@@ -75,6 +75,8 @@ struct Holding {
     in_flight: Option<InFlight>,
     /// Exchange time from which the next order may be sent.
     not_before_ns: u64,
+    /// Price of the last execution, 0 before the first.
+    last_price: u32,
 }
 
 /// The most messages that one message causes: an order, or the end.
@@ -83,6 +85,10 @@ pub const MAX_STRATEGY_OUTPUTS: usize = 1;
 /// Follows the displayed size of the best levels and takes liquidity on the thin side: where
 /// buyers outweigh sellers it buys at the best offer, where sellers outweigh buyers it sells at
 /// the best bid.
+///
+/// A book that is locked or crossed holds orders that are no longer there in truth (some recorded
+/// days do, from their beginning). Then only bids at the last execution's price and below count,
+/// and offers at it and above.
 ///
 /// It sends orders only in market hours, for symbols that trade, with at most one order in flight
 /// a symbol, and never so that all fills together could break the position limit. After
@@ -177,7 +183,11 @@ impl Strategy {
             self.on_answer(message);
         } else if let MarketMessage::EndOfFeed(_) = message {
             self.feed_ended = true;
-        } else if let BookEffect::Changed(symbol) = self.books.apply(message)? {
+        } else {
+            self.keep_last_price(message);
+            let BookEffect::Changed(symbol) = self.books.apply(message)? else {
+                return Ok(());
+            };
             let time_ns = message.time_ns().unwrap_or_default();
             if let Some(order) = self.consider(sequence, symbol, time_ns) {
                 output(&order.into());
@@ -195,10 +205,7 @@ impl Strategy {
     #[inline]
     fn consider(&mut self, sequence: u64, symbol: u16, time_ns: u64) -> Option<NewOrder> {
         let place = self.books.symbol_place(symbol)?;
-        if place >= self.holdings.len() {
-            self.holdings.resize(place + 1, Holding::default());
-        }
-        let holding = &self.holdings[place];
+        let holding = *self.holding(place);
         if holding.in_flight.is_some()
             || time_ns < holding.not_before_ns
             || self.feed_ended
@@ -209,13 +216,18 @@ impl Strategy {
         }
         let bid = self.books.best_bid(symbol)?;
         let ask = self.books.best_ask(symbol)?;
-        let bid_size = self.displayed_size(symbol, Side::Buy);
-        let ask_size = self.displayed_size(symbol, Side::Sell);
+        let (bid_from, ask_from) = if bid.price < ask.price {
+            (bid.price, ask.price)
+        } else {
+            (holding.last_price, holding.last_price)
+        };
+        let (bid_price, bid_size) = self.touch(symbol, Side::Buy, bid_from)?;
+        let (ask_price, ask_size) = self.touch(symbol, Side::Sell, ask_from)?;
         let enough = (bid_size + ask_size) * u128::from(self.config.threshold_per_mille);
         let (side, price) = if bid_size * 1_000 >= enough {
-            (Side::Buy, ask.price)
+            (Side::Buy, ask_price)
         } else if ask_size * 1_000 >= enough {
-            (Side::Sell, bid.price)
+            (Side::Sell, bid_price)
         } else {
             return None;
         };
@@ -251,13 +263,41 @@ impl Strategy {
         Some(order)
     }
 
+    /// The best price of a side, from `price` on, and the shares at the levels that count.
     #[inline]
-    fn displayed_size(&self, symbol: u16, side: Side) -> u128 {
-        self.books
-            .levels(symbol, side)
-            .take(self.config.levels)
-            .map(|level| u128::from(level.size))
-            .sum()
+    fn touch(&self, symbol: u16, side: Side, price: u32) -> Option<(u32, u128)> {
+        let mut levels = self
+            .books
+            .levels_from(symbol, side, price)
+            .take(self.config.levels);
+        let best = levels.next()?;
+        let size = levels.map(|level| u128::from(level.size)).sum::<u128>();
+        Some((best.price, u128::from(best.size) + size))
+    }
+
+    /// Keeps the price of an execution. To be called before the books have it.
+    #[inline]
+    fn keep_last_price(&mut self, message: &MarketMessage) {
+        let (symbol, price) = match message {
+            MarketMessage::OrderExecuted(m) => match self.books.order(m.reference) {
+                Some(order) => (order.symbol, order.price),
+                None => return,
+            },
+            MarketMessage::OrderExecutedAtPrice(m) => (m.symbol, m.price),
+            MarketMessage::Trade(m) => (m.symbol, m.price),
+            _ => return,
+        };
+        if let Some(place) = self.books.symbol_place(symbol) {
+            self.holding(place).last_price = price;
+        }
+    }
+
+    #[inline]
+    fn holding(&mut self, place: usize) -> &mut Holding {
+        if place >= self.holdings.len() {
+            self.holdings.resize(place + 1, Holding::default());
+        }
+        &mut self.holdings[place]
     }
 
     /// Takes an answer of the exchange. Anything else of order routing is not for a strategy.
@@ -407,6 +447,7 @@ impl Strategy {
             hasher.update(&symbol.to_le_bytes());
             hasher.update(&holding.position.to_le_bytes());
             hasher.update(&holding.not_before_ns.to_le_bytes());
+            hasher.update(&holding.last_price.to_le_bytes());
             if let Some(order) = holding.in_flight {
                 hasher.update(&order.client_order.to_le_bytes());
                 hasher.update(&order.remaining.to_le_bytes());

@@ -365,6 +365,20 @@ impl OrderBooks {
             .flat_map(move |book| book.levels(side).iter())
     }
 
+    /// The price levels of one side of a symbol at `price` (in 1/10,000 dollars) and worse, best
+    /// first.
+    #[inline]
+    pub fn levels_from(
+        &self,
+        symbol: u16,
+        side: Side,
+        price: u32,
+    ) -> impl Iterator<Item = PriceLevel> + '_ {
+        self.book(symbol)
+            .into_iter()
+            .flat_map(move |book| book.levels(side).iter_from(price))
+    }
+
     /// The orders of one side of a symbol in price-time priority: the best price first, and at a
     /// price the oldest first.
     #[inline]

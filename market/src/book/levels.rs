@@ -180,6 +180,19 @@ impl Levels {
             .map(|level| self.price_level(level))
     }
 
+    /// The levels at `price` and worse, best first.
+    #[inline]
+    pub(super) fn iter_from(&self, price: u32) -> impl Iterator<Item = PriceLevel> + '_ {
+        let end = match self.find(self.rank(price)) {
+            Ok(at) => at + 1,
+            Err(at) => at,
+        };
+        self.levels[..end]
+            .iter()
+            .rev()
+            .map(|level| self.price_level(level))
+    }
+
     /// The first order of each level's queue, best level first.
     pub(super) fn queues(&self) -> impl Iterator<Item = u32> + '_ {
         self.levels.iter().rev().map(|level| level.first)

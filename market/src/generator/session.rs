@@ -176,6 +176,8 @@ pub struct Generator {
     next_special: u64,
     specials_made: usize,
     circuit_breaker_made: bool,
+    /// Symbols that are halted.
+    halted: u64,
     last_symbol: usize,
     offset: u64,
     failure: Option<MarketError>,
@@ -235,6 +237,7 @@ impl Generator {
             next_special: 0,
             specials_made: 0,
             circuit_breaker_made: false,
+            halted: 0,
             last_symbol: 0,
             offset: 0,
             failure: None,
@@ -254,9 +257,9 @@ impl Generator {
         Ok(count)
     }
 
-    /// Messages that the closing of the session takes.
+    /// Messages that the closing of the session takes, with the end of every halt.
     fn closing_messages(&self) -> u64 {
-        2 * u64::from(self.config.symbols) + 3
+        2 * u64::from(self.config.symbols) + 3 + self.halted
     }
 
     /// Messages that may still be made before the closing.
@@ -402,6 +405,7 @@ impl Generator {
     }
 
     fn close(&mut self) -> Result<(), MarketError> {
+        self.resume()?;
         for symbol in 0..self.symbols.len() {
             self.imbalance(symbol, b'C')?;
         }
@@ -457,7 +461,7 @@ impl Generator {
 
     /// Moves the fair price, now and then.
     fn walk(&mut self, symbol: usize) {
-        let step = match self.random.below(24) {
+        let step = match self.random.below(60) {
             0 => TICK as i32,
             1 => -(TICK as i32),
             _ => return,
@@ -478,8 +482,8 @@ impl Generator {
             ..0 => self.add(symbol),
             0..380 => self.delete(symbol),
             380..470 => self.replace(symbol),
-            470..515 => self.execute(symbol, false),
-            515..535 => self.cancel(symbol),
+            470..500 => self.execute(symbol, false),
+            500..530 => self.cancel(symbol),
             _ => self.hidden_trade(symbol),
         }
     }
@@ -575,12 +579,13 @@ impl Generator {
         self.next_match
     }
 
-    /// A new order. Where its price reaches the other side and the symbol trades, it executes
-    /// orders there instead.
+    /// A new order. Where its price reaches the other side, it executes orders there or is priced
+    /// so that it does not.
     fn add(&mut self, symbol: usize) -> Result<(), MarketError> {
         let side = self.random_side();
         let price = self.price(symbol, side);
-        if self.passive_price(symbol, side, price) != price && !self.symbols[symbol].halted {
+        let reaches = self.passive_price(symbol, side, price) != price;
+        if reaches && !self.symbols[symbol].halted && self.random.one_in(4) {
             return self.execute_from(symbol, side, false);
         }
         let attributed = self.random.one_in(40);
@@ -851,7 +856,10 @@ impl Generator {
         state: u8,
         reason: [u8; 4],
     ) -> Result<(), MarketError> {
-        self.symbols[symbol].halted = state != b'T';
+        let halted = state != b'T';
+        self.halted -= u64::from(self.symbols[symbol].halted);
+        self.halted += u64::from(halted);
+        self.symbols[symbol].halted = halted;
         let stock = self.symbols[symbol].name;
         let header = self.header(StockTradingAction::CODE, symbol);
         self.emit(&StockTradingAction {
@@ -888,7 +896,8 @@ impl Generator {
 
     /// A volatility pause with its auction collar. Orders still come and go; none is executed.
     fn pause(&mut self, symbol: usize) -> Result<(), MarketError> {
-        if self.budget() < 2 {
+        // Two now, and one that ends it.
+        if self.budget() < 3 {
             return Ok(());
         }
         self.trading_action(symbol, b'P', *b"LUDP")?;
@@ -907,7 +916,7 @@ impl Generator {
     /// Every paused symbol trades again.
     fn resume(&mut self) -> Result<(), MarketError> {
         for symbol in 0..self.symbols.len() {
-            if self.symbols[symbol].halted && self.budget() > 0 {
+            if self.symbols[symbol].halted {
                 self.trading_action(symbol, b'T', *b"    ")?;
             }
         }

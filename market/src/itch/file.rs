@@ -25,7 +25,7 @@ const PREFIX_BYTES: usize = 2;
 /// A plain or gzipped file of BinaryFILE-framed ITCH 5.0, read one message at a time.
 ///
 /// Memory use is bounded, whatever the file's size. The session ends at a length prefix of zero,
-/// or where the file ends between two messages; what follows a zero length is not read.
+/// after which nothing may follow, or where the file ends between two messages.
 pub struct ItchFile {
     path: PathBuf,
     input: Box<dyn Read + Send>,
@@ -117,7 +117,7 @@ impl ItchFile {
                     }
                     self.start += PREFIX_BYTES;
                     self.offset += PREFIX_BYTES as u64;
-                    return Ok(None);
+                    return self.expect_nothing();
                 }
                 if length > MAX_ITCH_BYTES {
                     return Err(MarketError::ImpossibleLength {
@@ -162,6 +162,21 @@ impl ItchFile {
             }
             self.refill()?;
         }
+    }
+
+    /// Reads to the end of the input, so that its checksum is verified, and so that a length that
+    /// was damaged to zero does not silently end the session early.
+    fn expect_nothing(&mut self) -> Result<Option<(usize, usize)>, MarketError> {
+        while self.start == self.end && !self.input_ended {
+            self.refill()?;
+        }
+        if self.start == self.end {
+            return Ok(None);
+        }
+        Err(MarketError::AfterEnd {
+            path: self.path.clone(),
+            offset: self.offset,
+        })
     }
 
     /// Moves the unfinished message to the front of the buffer and reads behind it.
