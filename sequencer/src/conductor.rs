@@ -407,7 +407,9 @@ impl Conductor {
                 .clone(),
             nonce: registration.nonce,
         };
-        Ok(Source::new(parts, &registration.schemas))
+        Source::new(parts, &registration.schemas).ok_or_else(|| {
+            "it registers no message type, so there is nothing it could send".to_owned()
+        })
     }
 
     /// The schemas that are new to the fabric, or why one cannot be.

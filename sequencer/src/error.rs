@@ -28,6 +28,9 @@ pub enum SequencerError {
         /// The predecessor's epoch.
         epoch: u64,
     },
+    /// The latency histogram could not be made.
+    #[error("cannot make the latency histogram: {0:?}")]
+    NoHistogram(hdrhistogram::CreationError),
     /// The thread that admits could not be started.
     #[error(
         "cannot start the sequencer's conductor thread: {0}; raise the limit on threads (ulimit -u)"

@@ -122,7 +122,7 @@ impl Sequencer {
             last: opened.recovered.last,
             commands: commands_out,
             events: events_in,
-        });
+        })?;
         let message = EpochOpened {
             epoch,
             pid: std::process::id(),

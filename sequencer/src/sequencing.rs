@@ -94,16 +94,13 @@ pub(crate) struct SequencingParts {
 }
 
 impl Sequencing {
-    pub(crate) fn new(parts: SequencingParts) -> Self {
+    pub(crate) fn new(parts: SequencingParts) -> Result<Self> {
         let control = parts.fabric.control();
         let capacity = parts.writer.shape().capacity();
         let snapshot_every = (capacity / 4).max(1);
         let latency = Histogram::new_with_bounds(LATENCY_BOUNDS.0, LATENCY_BOUNDS.1, 3)
-            .unwrap_or_else(|_| {
-                // The bounds are constants that the library accepts; a test creates one.
-                Histogram::new_from(&Histogram::<u64>::new(3).unwrap_or_else(|_| unreachable!()))
-            });
-        Sequencing {
+            .map_err(SequencerError::NoHistogram)?;
+        Ok(Sequencing {
             payload_ring: PayloadRing::new(control.stream_payload_bytes, capacity as usize),
             payload_intact_from: 0,
             snapshot_due: parts.writer.next() + snapshot_every,
@@ -128,7 +125,7 @@ impl Sequencing {
             last: parts.last,
             commands: parts.commands,
             events: parts.events,
-        }
+        })
     }
 
     pub(crate) fn counters(&self) -> SequencerCounters {
@@ -160,7 +157,7 @@ impl Sequencing {
             self.state = State::Draining;
             self.bank.set_status(SequencerStatus::Draining);
             for source in &mut self.sources {
-                source.drain_left = source.reader.shape().capacity();
+                source.drain_until = source.reader.next() + source.reader.shape().capacity();
             }
         }
     }
@@ -289,8 +286,11 @@ impl Sequencing {
 
     #[cold]
     fn cut_off(&mut self, index: usize) {
-        self.sources[index].leaving = Some(LEFT_CUT_OFF);
-        self.counters.cut_off += 1;
+        let source = &mut self.sources[index];
+        if source.leaving != Some(LEFT_CUT_OFF) {
+            source.leaving = Some(LEFT_CUT_OFF);
+            self.counters.cut_off += 1;
+        }
     }
 
     #[cold]
@@ -371,10 +371,13 @@ impl Sequencing {
         match self.state {
             State::Running | State::Ended => {}
             State::Draining => {
-                let drained = self
-                    .sources
-                    .iter()
-                    .all(|source| source.leaving == Some(LEFT_CUT_OFF) || !source.reader.ready());
+                // A producer that goes on publishing does not keep the stream from ending: what
+                // was in its ring when draining began is at most a ring's capacity.
+                let drained = self.sources.iter().all(|source| {
+                    source.leaving == Some(LEFT_CUT_OFF)
+                        || !source.reader.ready()
+                        || source.reader.next() >= source.drain_until
+                });
                 if drained {
                     self.announce(
                         EndOfStream::TYPE,

@@ -18,8 +18,8 @@ pub(crate) struct Source {
     pub(crate) id: SourceId,
     pub(crate) consumed: Consumed,
     pub(crate) leaving: Option<u16>,
-    /// Messages it may still send while the sequencer drains.
-    pub(crate) drain_left: u64,
+    /// Draining takes messages before this source sequence.
+    pub(crate) drain_until: u64,
     payload: Words,
     payload_bytes: u64,
     inline_bytes: usize,
@@ -40,15 +40,35 @@ pub(crate) struct SourceParts {
     pub(crate) nonce: u64,
 }
 
+/// The flags of a message of `length` bytes: whether it lies in the slot is not the producer's
+/// choice.
+fn expected_flags(length: usize, inline_bytes: usize) -> Flags {
+    if length > inline_bytes {
+        Flags::EXTERNAL
+    } else {
+        Flags::NONE
+    }
+}
+
 impl Source {
-    pub(crate) fn new(parts: SourceParts, schemas: &[MessageSchema]) -> Self {
-        Source {
-            checked: 0,
+    /// `None` without message types: such a source could send nothing.
+    pub(crate) fn new(parts: SourceParts, schemas: &[MessageSchema]) -> Option<Self> {
+        let first = schemas.first()?;
+        let length = first.size as usize;
+        Some(Source {
+            // Any allowed descriptor will do to begin with; no fixed value would, because a
+            // hostile producer can write it.
+            checked: FrameHeader::descriptor_word(
+                first.message_type,
+                0,
+                length,
+                expected_flags(length, parts.inline_bytes),
+            ),
             inline_words: parts.inline_bytes / 8,
             id: parts.id,
             consumed: parts.consumed,
             leaving: None,
-            drain_left: parts.reader.shape().capacity(),
+            drain_until: u64::MAX,
             payload_bytes: parts.payload.count() as u64 * 8,
             payload: parts.payload,
             inline_bytes: parts.inline_bytes,
@@ -59,7 +79,7 @@ impl Source {
                 .collect(),
             reader: parts.reader,
             nonce: parts.nonce,
-        }
+        })
     }
 
     /// The descriptor of the next message, if it is one that this source may send.
@@ -77,12 +97,7 @@ impl Source {
     fn check(&mut self, descriptor: u64) -> bool {
         let header = FrameHeader::from_words([0, 0, 0, descriptor]);
         let length = header.length();
-        let flags = if length > self.inline_bytes {
-            Flags::EXTERNAL
-        } else {
-            Flags::NONE
-        };
-        let allowed = header.flags() == flags
+        let allowed = header.flags() == expected_flags(length, self.inline_bytes)
             && length <= self.message_limit
             && self.schemas.iter().any(|&(message_type, size)| {
                 message_type == header.message_type() && (size == 0 || size as usize == length)

@@ -799,9 +799,9 @@ fn another_layout_under_the_same_number_is_refused() {
         text.contains("version 2") && text.contains("version 1"),
         "{text}"
     );
-    let error = host.fabric.producer("c").timeout(Duration::ZERO).begin();
-    assert!(error.is_ok(), "a producer of nothing yet");
-    let mut unregistered = host.producer_with(host.fabric.producer("d"));
+    let error = host.fabric.producer("c").begin().unwrap_err();
+    assert!(error.to_string().contains(".message::<T>()"), "{error}");
+    let mut unregistered = host.producer_with(host.fabric.producer("d").message::<Long>());
     let error = unregistered.publish(&Number::new(1)).unwrap_err();
     assert!(
         matches!(error, FabricError::NotRegistered { .. }),

@@ -113,6 +113,14 @@ impl ProducerBuilder {
                 remedy: "use 0 or a power of two".to_owned(),
             });
         }
+        if self.schemas.is_empty() {
+            return Err(FabricError::BadSetting {
+                setting: "message types",
+                value: "none".to_owned(),
+                remedy: "name every type that the producer will send with `.message::<T>()`"
+                    .to_owned(),
+            });
+        }
         let known = self.fabric.schemas();
         for (index, schema) in self.schemas.iter().enumerate() {
             let conflict = |detail: String| FabricError::SchemaConflict {
