@@ -282,6 +282,7 @@ impl JournalReader {
 
     /// Moves to the next Frames block, over segments; false at the end.
     fn advance_block(&mut self) -> Result<bool, JournalError> {
+        let mut looked_again = false;
         loop {
             if self.sealed {
                 if !self.next_segment()? {
@@ -311,12 +312,11 @@ impl JournalReader {
                         .last()
                         .is_some_and(|last| last.number > self.segment.name.number)
                     {
-                        // The writer may have sealed this one and begun the next meanwhile.
-                        self.segment.forget();
-                        if let Ok(block) = self.segment.block_at(self.segment.offset)? {
-                            if block.block_number == self.segment.chain.block_number {
-                                continue;
-                            }
+                        // The writer may have sealed this one and begun the next meanwhile: only
+                        // what is wrong after that list was made is really wrong.
+                        if !looked_again {
+                            looked_again = true;
+                            continue;
                         }
                         let fault = match fault {
                             BlockFault::Nothing => BlockFault::NotSealed,

@@ -153,8 +153,9 @@ impl BlockScan {
                 }
                 Err(fault) => {
                     let cost = match fault {
-                        BlockFault::Crc { .. } | BlockFault::Hash | BlockFault::CutShort { .. } => {
-                            segment.bytes_at(self.at, 1)?.len() as u64
+                        BlockFault::Crc { .. } | BlockFault::Hash => {
+                            BlockHeader::from_prefix(segment.bytes_at(self.at, 1)?)
+                                .map_or(0, |header| u64::from(header.payload_bytes))
                         }
                         _ => 0,
                     };

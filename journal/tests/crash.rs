@@ -1,0 +1,399 @@
+//! Power loss, kill -9, a full disk, a broken disk: what was reported is there.
+
+mod common;
+
+use common::*;
+use proptest::prelude::*;
+use selvedge_journal::storage::{Faults, MemoryStorage};
+use selvedge_journal::{
+    Append, Dictionary, JournalConfig, JournalError, JournalReader, JournalWriter, ReadOptions,
+    SyncPolicy, Tail, Verdict, VerifyOptions, WriteMode, verify,
+};
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+#[test]
+fn after_any_power_loss_all_that_was_durable_is_there() {
+    let mut torn = 0;
+    let mut lost_something = 0;
+    for seed in 0..1_500_u64 {
+        let storage = MemoryStorage::new();
+        let config = JournalConfig {
+            sync: match seed % 3 {
+                0 => SyncPolicy::OnlyAtClose,
+                1 => SyncPolicy::EveryBytes(6_000),
+                _ => SyncPolicy::EveryBlock,
+            },
+            block_alignment: [64, 512, 4096][seed as usize / 3 % 3],
+            ..small()
+        };
+        let mut writer = open(&storage, &config).unwrap();
+        let last = 1 + seed * 7 % 600;
+        let mut next = 0;
+        while next < last {
+            next = (next + 1 + seed % 37).min(last);
+            append_to(&mut writer, next);
+            writer.flush().unwrap();
+            if next % 11 == seed % 11 {
+                writer.request_sync().unwrap();
+            }
+        }
+        let durable = writer.positions().durable();
+        let found = storage.after_power_loss(seed);
+        drop(writer);
+        if segments(&found).is_empty() {
+            panic!("seed {seed}: the first segment was durable once opened");
+        }
+        let report = check(&found);
+        assert!(
+            report.verdict <= Verdict::TornTail,
+            "seed {seed}: {report:?}"
+        );
+        assert!(report.last_sequence >= durable, "seed {seed}: {report:?}");
+        torn += u32::from(report.verdict == Verdict::TornTail);
+        lost_something += u32::from(report.last_sequence < last);
+        let mut writer = open(&found, &config).unwrap();
+        assert_eq!(writer.next_sequence(), report.last_sequence + 1);
+        append_to(&mut writer, 700);
+        writer.finish().unwrap();
+        assert_eq!(
+            read_all(&mut reader(&found).unwrap()).unwrap(),
+            700,
+            "seed {seed}"
+        );
+        assert_eq!(check(&found).verdict, Verdict::Sealed, "seed {seed}");
+    }
+    // The simulated disk must really lose things, or this proves nothing.
+    assert!(
+        torn > 100 && lost_something > 200,
+        "{torn} {lost_something}"
+    );
+}
+
+#[test]
+fn a_full_disk_stops_the_writer_and_loses_nothing() {
+    for mode in [WriteMode::Inline, WriteMode::HelperThread] {
+        let storage = MemoryStorage::new();
+        let config = JournalConfig {
+            mode,
+            sync: SyncPolicy::EveryBlock,
+            ..small()
+        };
+        let mut writer = open(&storage, &config).unwrap();
+        let positions = writer.positions();
+        // The first segment is reserved; the second does not fit.
+        storage.set_faults(Faults {
+            space_left: Some(30_000),
+            ..Faults::default()
+        });
+        let error = loop {
+            let (header, payload) = frame(writer.next_sequence());
+            match writer.append(&header, &payload) {
+                Ok(Append::Done) => assert!(writer.next_sequence() < 5_000, "never full"),
+                Ok(Append::WouldBlock) => std::thread::yield_now(),
+                Err(error) => break error,
+            }
+        };
+        assert!(error.to_string().contains("free space"), "{error}");
+        assert_eq!(
+            matches!(error, JournalError::Stopped { .. }),
+            mode == WriteMode::HelperThread
+        );
+        let appended = writer.next_sequence() - 1;
+        let recorded = positions.recorded();
+        assert!(recorded > 0 && recorded < appended);
+        // What is reported is on disk, and what is on disk is right.
+        let now = storage.after_power_loss(1);
+        let report = check(&now);
+        assert!(report.verdict <= Verdict::TornTail, "{report:?}");
+        assert!(report.last_sequence >= positions.durable());
+        assert_eq!(check(&storage).last_sequence, recorded);
+        // It stays stopped, takes nothing, and goes on when there is space again.
+        let (header, payload) = frame(writer.next_sequence());
+        assert!(writer.append(&header, &payload).is_err());
+        assert!(writer.flush().is_err());
+        storage.set_faults(Faults::default());
+        writer.retry().unwrap();
+        append_to(&mut writer, appended + 500);
+        let end = writer.finish().unwrap();
+        assert_eq!(end.last_sequence, appended + 500);
+        assert_eq!(
+            read_all(&mut reader(&storage).unwrap()).unwrap(),
+            appended + 500
+        );
+        let report = check(&storage);
+        assert_eq!(report.verdict, Verdict::Sealed, "{report:?}");
+    }
+}
+
+#[test]
+fn a_failing_write_can_be_tried_again_wherever_it_fails() {
+    // The n-th write fails, for every n: frames, dictionary, snapshot, index, seal, header page.
+    for allowed in 0..60 {
+        let storage = MemoryStorage::new();
+        let mut writer = open(&storage, &small()).unwrap();
+        storage.set_faults(Faults {
+            writes_left: Some(allowed),
+            longest_write: Some(3_000),
+            ..Faults::default()
+        });
+        let mut failures = 0;
+        while writer.next_sequence() <= 1_000 {
+            let (header, payload) = frame(writer.next_sequence());
+            match writer.append(&header, &payload) {
+                Ok(done) => assert_eq!(done, Append::Done),
+                Err(error) => {
+                    assert!(error.to_string().contains("os error 5"), "{error}");
+                    assert_eq!(check(&storage).last_sequence, writer.positions().recorded());
+                    failures += 1;
+                    storage.set_faults(Faults::default());
+                }
+            }
+        }
+        assert_eq!(failures, 1, "{allowed}");
+        writer.finish().unwrap();
+        let report = check(&storage);
+        assert_eq!(report.verdict, Verdict::Sealed, "{allowed}: {report:?}");
+        assert_eq!(read_all(&mut reader(&storage).unwrap()).unwrap(), 1_000);
+    }
+}
+
+#[test]
+fn after_a_failed_sync_nothing_more_is_called_durable() {
+    for mode in [WriteMode::Inline, WriteMode::HelperThread] {
+        let storage = MemoryStorage::new();
+        let config = JournalConfig {
+            mode,
+            sync: SyncPolicy::EveryBlock,
+            ..small()
+        };
+        let mut writer = open(&storage, &config).unwrap();
+        let positions = writer.positions();
+        append_to(&mut writer, 50);
+        writer.flush().unwrap();
+        while positions.durable() < 50 {
+            std::thread::yield_now();
+        }
+        storage.set_faults(Faults {
+            syncs_left: Some(0),
+            ..Faults::default()
+        });
+        append_to(&mut writer, 60);
+        let failed = loop {
+            if let Err(error) = writer.request_sync() {
+                break error;
+            }
+        };
+        assert!(failed.to_string().contains("sync"), "{failed}");
+        // Even if the disk then claims to be well.
+        storage.set_faults(Faults::default());
+        let _ = writer.retry();
+        while writer.request_sync().is_ok() {}
+        assert_eq!(positions.durable(), 50);
+        assert!(writer.finish().is_err());
+        // A new writer starts from what is there.
+        let found = storage.after_power_loss(7);
+        let writer = open(&found, &config).unwrap();
+        assert!(writer.next_sequence() > 50);
+    }
+}
+
+const CHILD_DIRECTORY: &str = "SELVEDGE_JOURNAL_TEST_CHILD";
+
+/// Not a test of its own: the process that gets killed. Tells `durable` through its output.
+#[test]
+fn child_that_writes_until_it_is_killed() {
+    let Ok(directory) = std::env::var(CHILD_DIRECTORY) else {
+        return;
+    };
+    let mut writer = JournalWriter::open(
+        Path::new(&directory),
+        &identity(),
+        1,
+        &Dictionary::default(),
+        &on_disk(),
+    )
+    .unwrap();
+    let positions = writer.positions();
+    let mut told = 0;
+    let mut out = std::io::stderr();
+    loop {
+        let next = writer.next_sequence() + 23;
+        append_to(&mut writer, next);
+        writer.flush().unwrap();
+        let durable = positions.durable();
+        // Slow enough that the parent can check everything after each round.
+        std::thread::sleep(Duration::from_micros(50));
+        if durable > told {
+            told = durable;
+            writeln!(out, "durable {told}").unwrap();
+        }
+    }
+}
+
+fn on_disk() -> JournalConfig {
+    JournalConfig {
+        block_bytes: 16 << 10,
+        segment_bytes: 256 << 10,
+        buffers: 4,
+        sync: SyncPolicy::EveryInterval(Duration::from_micros(300)),
+        ..JournalConfig::default()
+    }
+}
+
+#[test]
+fn killed_thirty_times_all_that_was_told_durable_is_there() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut durable = 0;
+    let mut went_on = 0;
+    for round in 0..30_u64 {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args([
+                "--exact",
+                "child_that_writes_until_it_is_killed",
+                "--nocapture",
+            ])
+            .env(CHILD_DIRECTORY, directory.path())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let output = child.stderr.take().unwrap();
+        let killer = std::thread::spawn(move || {
+            // From the middle of opening on, to some segments later.
+            std::thread::sleep(Duration::from_micros(2_000 + round * round * 211 % 97_000));
+            child.kill().unwrap();
+            child.wait().unwrap();
+        });
+        let before = durable;
+        for line in BufReader::new(output).lines().map_while(Result::ok) {
+            if let Some(told) = line.strip_prefix("durable ") {
+                // A line that the kill cut short has too few digits: no more than was said.
+                durable = durable.max(told.parse().unwrap_or(0));
+            } else {
+                assert!(!line.contains("panicked"), "{line}");
+            }
+        }
+        killer.join().unwrap();
+        went_on += u32::from(durable > before);
+        if durable == 0 {
+            continue;
+        }
+        let report = verify(directory.path(), &VerifyOptions::default(), &mut |_| ()).unwrap();
+        assert!(
+            report.verdict <= Verdict::TornTail,
+            "round {round}: {report:?}"
+        );
+        assert!(
+            report.last_sequence >= durable,
+            "round {round}: {durable}, {report:?}"
+        );
+    }
+    assert!(went_on >= 10, "only {went_on} of 30 children came to write");
+    let mut reader = JournalReader::open(directory.path()).unwrap();
+    assert!(read_all(&mut reader).unwrap() >= durable);
+    assert!(!matches!(reader.tail().unwrap(), Tail::Sealed));
+}
+
+fn fuzz(original: &MemoryStorage, changes: &[(usize, usize, Vec<u8>, u8)]) {
+    let storage = original.copy();
+    let names = segments(&storage);
+    for (file, at, bytes, action) in changes {
+        let name = &names[file % names.len()];
+        storage.change(name, |data| {
+            let at = at % (data.len() + 1);
+            match action {
+                0 => data.truncate(at),
+                1 => {
+                    data.splice(at..at, bytes.iter().copied());
+                }
+                2 => {
+                    let end = (at + bytes.len()).min(data.len());
+                    data.drain(at..end);
+                }
+                _ => {
+                    for (place, byte) in data[at..].iter_mut().zip(bytes) {
+                        *place = *byte;
+                    }
+                    // With a right CRC the change comes through to what lies behind that check.
+                    if *action > 3 {
+                        mend(data);
+                    }
+                }
+            }
+        });
+    }
+    let report = check(&storage);
+    let options = ReadOptions {
+        check_hashes: changes.len() % 2 == 0,
+    };
+    if let Ok(mut reader) = JournalReader::open_in(Arc::new(storage.clone()), options) {
+        let mut frames = 0;
+        while let Ok(Some((header, payload))) = reader.next() {
+            assert_eq!(header.length(), payload.len());
+            frames += 1;
+        }
+        assert!(frames <= 10_000);
+        for sequence in [0, 1, 60, 150, u64::MAX] {
+            if reader.seek(sequence).is_ok() {
+                let _ = reader.next();
+            }
+        }
+        let _ = reader.tail();
+    }
+    if let Ok(mut writer) = open(&storage, &small()) {
+        let next = writer.next_sequence();
+        let _ = writer.append(&header_of(next, 7, 3, 0), &[]);
+        let _ = writer.finish();
+        // Whatever a writer takes over, it must not make worse.
+        if report.verdict <= Verdict::TornTail {
+            assert_eq!(check(&storage).verdict, Verdict::Sealed);
+        }
+    }
+}
+
+/// Makes the CRC and the hash of every block that can be found right.
+fn mend(data: &mut [u8]) {
+    use selvedge_journal::format::{BLOCK_HEADER_BYTES, BlockHeader};
+    use zerocopy::IntoBytes;
+    for at in block_offsets(data) {
+        let Some(mut header) = BlockHeader::from_prefix(&data[at..]) else {
+            continue;
+        };
+        let start = at + BLOCK_HEADER_BYTES;
+        let Some(payload) = data.get(start..start + header.payload_bytes as usize) else {
+            continue;
+        };
+        header.hash = header.compute_hash(payload);
+        header.crc32c = header.compute_crc(payload);
+        data[at..start].copy_from_slice(header.as_bytes());
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+
+    #[test]
+    fn mutated_journals_never_panic_hang_or_take_memory(
+        changes in proptest::collection::vec(
+            (
+                any::<usize>(),
+                prop_oneof![0_usize..9_000, any::<usize>()],
+                proptest::collection::vec(any::<u8>(), 1..40),
+                0_u8..9,
+            ),
+            1..6,
+        ),
+        finished in any::<bool>(),
+    ) {
+        let storage = journal(90, 9, &small());
+        if !finished {
+            let mut writer = open(&storage, &small()).unwrap();
+            append_to(&mut writer, 150);
+        }
+        fuzz(&storage, &changes);
+    }
+}
