@@ -13,6 +13,8 @@ pub mod protocol;
 
 // Loom models compile the protocols alone: what follows needs real memory, files and processes.
 #[cfg(not(loom))]
+pub mod agent;
+#[cfg(not(loom))]
 pub mod clock;
 #[cfg(not(loom))]
 mod error;

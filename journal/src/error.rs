@@ -160,6 +160,17 @@ pub enum JournalError {
     /// The helper thread is gone.
     #[error("the journal's helper thread has ended unexpectedly: open the journal again")]
     HelperGone,
+    /// The fabric that the stream is read from.
+    #[error(transparent)]
+    Fabric(#[from] selvedge_fabric::FabricError),
+    /// The writer said that there was room, and then there was none.
+    #[error(
+        "frame {sequence} found no room in the journal's block although room was promised: a defect of the journal writer, please report it"
+    )]
+    PromiseBroken {
+        /// The frame.
+        sequence: u64,
+    },
 }
 
 fn remedy(source: &io::Error) -> &'static str {

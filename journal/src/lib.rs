@@ -39,6 +39,7 @@
 //! # }
 //! ```
 
+mod agent;
 mod block;
 mod buffer;
 mod config;
@@ -61,6 +62,7 @@ mod tail;
 mod verify;
 mod writer;
 
+pub use agent::{JOURNAL_CONSUMER, JournalAgent};
 pub use config::{JournalConfig, SyncPolicy, WriteMode};
 pub use dictionary::{Dictionary, MAX_DICTIONARY_BYTES};
 pub use digest::{Digest, digest, digest_in};

@@ -80,6 +80,8 @@ pub(crate) struct Conductor {
     calibration: Calibration,
     rate_base: (u64, u64),
     slew: bool,
+    anonymous: bool,
+    scan_always: bool,
 }
 
 /// What the conductor starts from.
@@ -92,6 +94,9 @@ pub(crate) struct ConductorParts<'a> {
     pub(crate) events: rtrb::Consumer<Event>,
     pub(crate) calibration: Calibration,
     pub(crate) slew: bool,
+    pub(crate) anonymous: bool,
+    /// Looks through the directories in every round: nothing depends on the time of day then.
+    pub(crate) scan_always: bool,
 }
 
 impl Conductor {
@@ -141,6 +146,8 @@ impl Conductor {
             calibration: parts.calibration,
             rate_base: (fabric.ticks(), utc_ns()),
             slew: parts.slew,
+            anonymous: parts.anonymous,
+            scan_always: parts.scan_always,
             bank: parts.bank,
             fabric,
         };
@@ -160,10 +167,10 @@ impl Conductor {
     pub(crate) fn do_work(&mut self) -> usize {
         let mut work = self.collect_events();
         if self.backlog.is_empty() {
-            if self.sources_directory.may_have_changed() {
+            if self.scan_always || self.sources_directory.may_have_changed() {
                 work += self.look_for_sources();
             }
-            if self.consumers_directory.may_have_changed() {
+            if self.scan_always || self.consumers_directory.may_have_changed() {
                 work += self.look_for_consumers();
             }
             work += self.look_for_leavers();
@@ -315,7 +322,8 @@ impl Conductor {
         }
         announcements.push(Announcement {
             message_type: SourceJoined::TYPE,
-            payload: joined(name, id, last, registration.process, file.uid())
+            payload: self
+                .joined(name, id, last, registration.process, file.uid())
                 .as_bytes()
                 .to_vec(),
         });
@@ -365,6 +373,39 @@ impl Conductor {
             });
         }
         Ok(())
+    }
+
+    fn joined(
+        &self,
+        name: &str,
+        id: usize,
+        last: u64,
+        process: ProcessIdentity,
+        uid: u32,
+    ) -> SourceJoined {
+        let mut bytes = [0; 48];
+        for (chunk, word) in bytes
+            .as_chunks_mut::<8>()
+            .0
+            .iter_mut()
+            .zip(name_to_words(name))
+        {
+            *chunk = word.to_le_bytes();
+        }
+        let (pid, uid) = if self.anonymous {
+            (0, 0)
+        } else {
+            (process.pid, uid)
+        };
+        SourceJoined {
+            last_source_sequence: last,
+            source: id as u16,
+            name_length: name.len() as u16,
+            pid,
+            uid,
+            reserved: 0,
+            name: bytes,
+        }
     }
 
     fn map_ring(
@@ -574,27 +615,6 @@ impl Conductor {
             self.calibration
                 .slewed(ticks, utc, rate, CALIBRATE_EVERY.as_nanos() as u64);
         self.backlog.push_back(Command::Calibrate(self.calibration));
-    }
-}
-
-fn joined(name: &str, id: usize, last: u64, process: ProcessIdentity, uid: u32) -> SourceJoined {
-    let mut bytes = [0; 48];
-    for (chunk, word) in bytes
-        .as_chunks_mut::<8>()
-        .0
-        .iter_mut()
-        .zip(name_to_words(name))
-    {
-        *chunk = word.to_le_bytes();
-    }
-    SourceJoined {
-        last_source_sequence: last,
-        source: id as u16,
-        name_length: name.len() as u16,
-        pid: process.pid,
-        uid,
-        reserved: 0,
-        name: bytes,
     }
 }
 

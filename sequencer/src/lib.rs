@@ -65,6 +65,9 @@ pub struct SequencerConfig {
     pub time: TimeSource,
     /// Where the conductor works.
     pub conductor: ConductorPlacement,
+    /// Leaves process ids and users out of the fabric's own frames, so that two deterministic
+    /// runs give the same stream to the byte.
+    pub anonymous: bool,
 }
 
 /// A running sequencer.
@@ -110,6 +113,8 @@ impl Sequencer {
             events: events_out,
             calibration,
             slew: matches!(config.time, TimeSource::Host),
+            anonymous: config.anonymous,
+            scan_always: config.conductor == ConductorPlacement::Inline,
         });
         let epoch = opened.word.epoch();
         let mut sequencing = Sequencing::new(SequencingParts {
@@ -125,8 +130,16 @@ impl Sequencer {
         })?;
         let message = EpochOpened {
             epoch,
-            pid: std::process::id(),
-            uid: nix::unistd::geteuid().as_raw(),
+            pid: if config.anonymous {
+                0
+            } else {
+                std::process::id()
+            },
+            uid: if config.anonymous {
+                0
+            } else {
+                nix::unistd::geteuid().as_raw()
+            },
             life: control.life,
             previous_epoch: opened.previous.epoch(),
         };

@@ -10,13 +10,16 @@ pub use create::FabricConfig;
 
 use crate::clock::Calibration;
 use crate::error::{FabricError, Result};
+use crate::frame::SourceId;
 use crate::host::process::ProcessIdentity;
 use crate::host::ticks::utc_ns;
-use crate::memory::{Access, Mapping};
+use crate::memory::{Access, Mapping, MemoryReport};
 use crate::message::MessageSchema;
 use crate::participants::{ConsumerBuilder, ObserverBuilder, ProducerBuilder};
 use crate::protocol::epoch::{EpochCell, EpochWord, MAX_BANKS};
-use crate::shared::bank::{Bank, SequencerStatus};
+use crate::shared::bank::{
+    Bank, ConsumerEntry, MAX_CONSUMERS, MAX_SOURCES, SequencerStatus, SourceEntry,
+};
 use crate::shared::control::ControlRecord;
 use crate::shared::names::check_name;
 use crate::shared::paths::{FabricPaths, base_directory};
@@ -38,6 +41,7 @@ struct Inner {
     control: ControlRecord,
     epoch: EpochCell,
     banks: [OnceLock<Bank>; MAX_BANKS],
+    notes: Vec<String>,
 }
 
 impl std::fmt::Debug for Inner {
@@ -62,8 +66,8 @@ pub struct SequencerView {
 impl Fabric {
     /// Creates a fabric and attaches to it.
     pub fn create(config: &FabricConfig) -> Result<Self> {
-        create::create(config)?;
-        Self::attach_in(&config.directory, &config.name)
+        let report = create::create(config)?;
+        Self::open(&config.directory, &config.name, report.notes)
     }
 
     /// Attaches to the fabric `name` under the base directory (`SELVEDGE_DIR`).
@@ -73,6 +77,10 @@ impl Fabric {
 
     /// Attaches to the fabric `name` under `directory`.
     pub fn attach_in(directory: &Path, name: &str) -> Result<Self> {
+        Self::open(directory, name, Vec::new())
+    }
+
+    fn open(directory: &Path, name: &str, notes: Vec<String>) -> Result<Self> {
         check_name("fabric", name)?;
         let paths = FabricPaths::new(directory.join(name));
         if !paths.control().exists() {
@@ -90,6 +98,7 @@ impl Fabric {
                 control,
                 epoch,
                 banks: Default::default(),
+                notes,
             }),
         };
         // Mapped now, so that a takeover finds its successor's memory already there.
@@ -220,6 +229,44 @@ impl Fabric {
     pub fn has_running_sequencer(&self) -> bool {
         self.sequencer()
             .is_some_and(|view| view.alive && view.status == SequencerStatus::Running)
+    }
+
+    /// What memory the fabric got. The notes on what it did not get are known where it was created.
+    pub fn memory(&self) -> MemoryReport {
+        let mut notes = self.inner.notes.clone();
+        let locked = (0..self.control().banks as usize)
+            .filter_map(|index| self.bank_at(index))
+            .all(Bank::locked);
+        if !locked {
+            notes.push(
+                "memory is not locked, the host may page it out: raise the limit (ulimit -l, LimitMEMLOCK=)"
+                    .to_owned(),
+            );
+        }
+        MemoryReport {
+            pages: self.control().pages(),
+            notes,
+        }
+    }
+
+    /// The sources of the current epoch, by number.
+    pub fn sources(&self) -> Vec<(SourceId, SourceEntry)> {
+        let Some(bank) = self.bank(self.epoch().load()) else {
+            return Vec::new();
+        };
+        (1..MAX_SOURCES)
+            .filter_map(|id| Some((id as SourceId, bank.source(id)?)))
+            .collect()
+    }
+
+    /// The gating consumers that the sequencer has admitted.
+    pub fn gating_consumers(&self) -> Vec<ConsumerEntry> {
+        let Some(bank) = self.bank(self.epoch().load()) else {
+            return Vec::new();
+        };
+        (0..MAX_CONSUMERS)
+            .filter_map(|place| bank.consumer(place))
+            .collect()
     }
 
     /// The message types registered so far.
