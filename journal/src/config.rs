@@ -86,7 +86,8 @@ impl JournalConfig {
             "block_bytes",
             self.block_bytes as u64,
             "a multiple of 4096 from 4096 to 33554432",
-            self.block_bytes % 4096 == 0 && (4096..=MAX_BLOCK_BYTES).contains(&self.block_bytes),
+            self.block_bytes.is_multiple_of(4096)
+                && (4096..=MAX_BLOCK_BYTES).contains(&self.block_bytes),
         )?;
         setting(
             "block_alignment",

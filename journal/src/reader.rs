@@ -194,14 +194,15 @@ impl JournalReader {
                 return Ok(());
             }
         }
-        if let Ok(block) = self.segment.block_at(target.offset)? {
-            if block.kind == frames && block.first_sequence == target.first_sequence {
-                self.segment.offset = target.offset;
-                self.segment.chain = Chain::before(&block);
-                self.dictionary = dictionary;
-                self.sequence = block.first_sequence;
-                self.timestamp = block.first_timestamp;
-            }
+        if let Ok(block) = self.segment.block_at(target.offset)?
+            && block.kind == frames
+            && block.first_sequence == target.first_sequence
+        {
+            self.segment.offset = target.offset;
+            self.segment.chain = Chain::before(&block);
+            self.dictionary = dictionary;
+            self.sequence = block.first_sequence;
+            self.timestamp = block.first_timestamp;
         }
         Ok(())
     }
@@ -232,10 +233,10 @@ impl JournalReader {
                     let frame = frame_at(payload, self.at, self.sequence, self.timestamp)
                         .map_err(|fault| self.damaged_block(block, fault))?;
                     let header = frame.header;
-                    if header.message_type() >= FIRST_SYSTEM_TYPE {
-                        if let Some(added) = Dictionary::from_frame(&header, frame.payload) {
-                            self.dictionary.merge(&added);
-                        }
+                    if header.message_type() >= FIRST_SYSTEM_TYPE
+                        && let Some(added) = Dictionary::from_frame(&header, frame.payload)
+                    {
+                        self.dictionary.merge(&added);
                     }
                     let start = self.at + selvedge_fabric::frame::FRAME_HEADER_BYTES;
                     self.at = frame.next;

@@ -191,15 +191,15 @@ pub(crate) fn walk(
 /// Checks that no number is missing between the first segment and the last.
 pub(crate) fn check_numbers(names: &[SegmentName]) -> Result<(), JournalError> {
     for pair in names.windows(2) {
-        if let [first, second] = pair {
-            if second.number != first.number + 1 {
-                return Err(JournalError::Segment {
-                    file: second.to_string(),
-                    fault: SegmentFault::Missing {
-                        expected: first.number + 1,
-                    },
-                });
-            }
+        if let [first, second] = pair
+            && second.number != first.number + 1
+        {
+            return Err(JournalError::Segment {
+                file: second.to_string(),
+                fault: SegmentFault::Missing {
+                    expected: first.number + 1,
+                },
+            });
         }
     }
     Ok(())

@@ -179,10 +179,10 @@ impl SegmentReader {
             .checked_sub(self.window_start)
             .and_then(|skip| usize::try_from(skip).ok())
             .filter(|skip| *skip <= self.window.len());
-        if let Some(skip) = held {
-            if self.window.len() - skip >= need {
-                return Ok(self.window.get(skip..).unwrap_or_default());
-            }
+        if let Some(skip) = held
+            && self.window.len() - skip >= need
+        {
+            return Ok(self.window.get(skip..).unwrap_or_default());
         }
         // What the file has bounds what is allocated, whatever a length in it claims.
         let available = self.size()?.saturating_sub(offset);
@@ -402,7 +402,7 @@ fn check_chain(header: &BlockHeader, chain: &Chain) -> Result<(), BlockFault> {
 
 /// The entries of an Index block's payload.
 pub(crate) fn decode_index(payload: &[u8]) -> Result<Vec<IndexEntry>, BlockFault> {
-    if payload.len() % INDEX_ENTRY_BYTES != 0
+    if !payload.len().is_multiple_of(INDEX_ENTRY_BYTES)
         || payload.len() / INDEX_ENTRY_BYTES > MAX_INDEX_ENTRIES
     {
         return Err(BlockFault::Payload(
@@ -496,13 +496,13 @@ pub(crate) fn list_segments(storage: &dyn Storage) -> Result<Vec<SegmentName>, J
         .collect();
     names.sort_unstable();
     for pair in names.windows(2) {
-        if let [first, second] = pair {
-            if first.number == second.number {
-                return Err(JournalError::Segment {
-                    file: second.to_string(),
-                    fault: SegmentFault::Duplicate,
-                });
-            }
+        if let [first, second] = pair
+            && first.number == second.number
+        {
+            return Err(JournalError::Segment {
+                file: second.to_string(),
+                fault: SegmentFault::Duplicate,
+            });
         }
     }
     Ok(names)

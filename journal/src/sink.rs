@@ -280,12 +280,12 @@ impl Sink {
     /// Makes everything written durable.
     pub(crate) fn sync(&mut self) -> Result<(), JournalError> {
         self.check_sync()?;
-        if let Some(segment) = &self.segment {
-            if let Err(source) = segment.file.sync() {
-                // The kernel may have dropped the pages: a later success would prove nothing.
-                self.sync_failed = true;
-                return Err(io_error("sync", &segment.name)(source));
-            }
+        if let Some(segment) = &self.segment
+            && let Err(source) = segment.file.sync()
+        {
+            // The kernel may have dropped the pages: a later success would prove nothing.
+            self.sync_failed = true;
+            return Err(io_error("sync", &segment.name)(source));
         }
         self.unsynced_bytes = 0;
         self.last_sync = Instant::now();

@@ -35,10 +35,11 @@ impl SourcePositions {
             if let Ok((joined, _)) = SourceJoined::read_from_prefix(payload) {
                 self.set(joined.source, joined.last_source_sequence);
             }
-        } else if header.source() == 0 && header.message_type() == SourceLeft::TYPE {
-            if let Ok((left, _)) = SourceLeft::read_from_prefix(payload) {
-                self.set(left.source, left.last_source_sequence);
-            }
+        } else if header.source() == 0
+            && header.message_type() == SourceLeft::TYPE
+            && let Ok((left, _)) = SourceLeft::read_from_prefix(payload)
+        {
+            self.set(left.source, left.last_source_sequence);
         }
     }
 
@@ -53,7 +54,7 @@ impl SourcePositions {
 
     /// Whether a Snapshot block's payload is one: whole entries, in ascending order of source.
     pub(crate) fn check(payload: &[u8]) -> Result<(), &'static str> {
-        if payload.len() % ENTRY_BYTES != 0 {
+        if !payload.len().is_multiple_of(ENTRY_BYTES) {
             return Err("the snapshot's length is not a multiple of 16");
         }
         let mut next = 0;

@@ -320,7 +320,7 @@ impl Verifier<'_> {
                     }
                     self.position.bytes = self.checked_bytes + segment.offset;
                     self.position.frames = self.report.frames;
-                    if self.report.blocks % 16 == 0 {
+                    if self.report.blocks.is_multiple_of(16) {
                         (self.progress)(&self.position);
                     }
                 }
@@ -409,10 +409,10 @@ impl Verifier<'_> {
             Some(BlockKind::Index) => {
                 let index = decode_index(payload)?;
                 *index_offset = Some(block.offset);
-                if let Some(tally) = tally {
-                    if index != tally.index {
-                        return Err(BlockFault::Payload("the index does not match the blocks"));
-                    }
+                if let Some(tally) = tally
+                    && index != tally.index
+                {
+                    return Err(BlockFault::Payload("the index does not match the blocks"));
                 }
             }
             Some(BlockKind::Seal) => {
@@ -487,17 +487,17 @@ impl Verifier<'_> {
     }
 
     fn conclude(mut self) -> Result<Report, JournalError> {
-        if let Some(expected) = self.options.expected_head {
-            if expected != self.report.head_hash {
-                let name = SegmentName {
-                    number: self.position.segment,
-                    first_sequence: self.report.last_sequence,
-                };
-                let problem = "the head hash is not the expected one: segments were taken off the \
+        if let Some(expected) = self.options.expected_head
+            && expected != self.report.head_hash
+        {
+            let name = SegmentName {
+                number: self.position.segment,
+                first_sequence: self.report.last_sequence,
+            };
+            let problem = "the head hash is not the expected one: segments were taken off the \
                                end or the journal was rewritten";
-                let next = self.report.last_sequence.saturating_add(1);
-                self.damage(name, None, 0, next, None, problem.to_owned());
-            }
+            let next = self.report.last_sequence.saturating_add(1);
+            self.damage(name, None, 0, next, None, problem.to_owned());
         }
         self.report.digest = self
             .hasher

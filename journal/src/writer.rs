@@ -215,10 +215,10 @@ impl JournalWriter {
             });
         }
         self.hand_over()?;
-        if self.staging.is_none() {
-            if let Back::Helper(helper) = &mut self.back {
-                self.staging = helper.free_block();
-            }
+        if self.staging.is_none()
+            && let Back::Helper(helper) = &mut self.back
+        {
+            self.staging = helper.free_block();
         }
         Ok(self.staging.is_some())
     }

@@ -328,7 +328,7 @@ fn fuzz(original: &MemoryStorage, changes: &[(usize, usize, Vec<u8>, u8)]) {
     }
     let report = check(&storage);
     let options = ReadOptions {
-        check_hashes: changes.len() % 2 == 0,
+        check_hashes: changes.len().is_multiple_of(2),
     };
     if let Ok(mut reader) = JournalReader::open_in(Arc::new(storage.clone()), options) {
         let mut frames = 0;

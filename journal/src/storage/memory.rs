@@ -128,12 +128,11 @@ impl MemoryStorage {
                 let mut at = start;
                 while at < end {
                     let next = ((at / SECTOR + 1) * SECTOR).min(end);
-                    if coin() {
-                        if let (Some(to), Some(from)) =
+                    if coin()
+                        && let (Some(to), Some(from)) =
                             (data.get_mut(at..next), file.data.get(at..next))
-                        {
-                            to.copy_from_slice(from);
-                        }
+                    {
+                        to.copy_from_slice(from);
                     }
                     at = next;
                 }
