@@ -45,7 +45,16 @@ fn the_same_stream_gives_the_same_orders_and_state() {
         .collect();
     assert_eq!(said, recorded);
 
-    // One share more somewhere, and the hash is another.
+    // The same day at other places of the stream: everything is the same but what the orders say
+    // of their cause.
+    let mut moved = Strategy::new(StrategyConfig::default()).unwrap();
+    for (sequence, message) in (2..).zip(&first.stream) {
+        moved.on_message(sequence, message, &mut |_| {}).unwrap();
+    }
+    assert_eq!(moved.counters(), first.strategy.counters());
+    assert_ne!(moved.state_hash(), first.strategy.state_hash());
+
+    // A fill at another price, and the hash is another.
     let mut changed = first.stream.clone();
     let fill = changed.iter_mut().rev().find_map(|message| match message {
         MarketMessage::OrderFilled(fill) if fill.remaining == 0 => Some(fill),

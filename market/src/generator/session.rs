@@ -79,6 +79,8 @@ const END_OF_MESSAGES: u64 = END_OF_SYSTEM + 300 * SECOND;
 const TICK: u32 = 100;
 /// Orders that one incoming order executes at most.
 const MOST_EXECUTIONS: usize = 6;
+/// Orders that memory is set aside for from the start, at most.
+const MOST_INITIAL_ORDERS: u64 = 1 << 20;
 /// The longest message of the specification.
 const LONGEST: usize = 50;
 /// How often each special message is due in a session, about.
@@ -200,7 +202,7 @@ impl Generator {
                     name: symbol_name(number),
                     first_fair: fair,
                     fair,
-                    references: Vec::with_capacity(4 * config.orders_per_symbol as usize),
+                    references: Vec::new(),
                     live: 0,
                     halted: false,
                 }
@@ -209,11 +211,9 @@ impl Generator {
         let live = u64::from(config.symbols) * u64::from(config.orders_per_symbol);
         let pre_open = (live / 2).min(config.messages / 10);
         let books = OrderBooks::new(BookLimits {
-            initial_orders: (2 * live) as usize,
-            ..BookLimits {
-                live_orders: 1 << 30,
-                ..BookLimits::default()
-            }
+            live_orders: 1 << 30,
+            initial_orders: (2 * live).min(MOST_INITIAL_ORDERS) as usize,
+            ..BookLimits::default()
         })?;
         Ok(Generator {
             arrivals: Arrivals::new(PRE_OPEN, OPENING - 120 * SECOND, pre_open),
