@@ -1,0 +1,47 @@
+//! The command line.
+
+use crate::demo::{DemoArgs, GroupArgs};
+use crate::fabric_commands::{CreateArgs, RemoveArgs, SequencerArgs};
+use crate::journal_commands::JournalArgs;
+use clap::{Parser, Subcommand};
+
+/// An ultra-low-latency shared-memory messaging fabric: one total order over all producers, read
+/// in place by any number of consumers, journaled for audit and replay.
+#[derive(Parser, Debug)]
+#[command(name = "selvedge", version, about, long_about = None, arg_required_else_help = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Play a trading day through the fabric: feed, sequencer, strategy, gateway, journal, replay
+    Demo(DemoArgs),
+    /// Create a fabric
+    Create(CreateArgs),
+    /// Run the sequencer of a fabric until SIGTERM
+    Sequencer(SequencerArgs),
+    /// List the fabrics of this host
+    Ls,
+    /// Remove a fabric
+    Remove(RemoveArgs),
+    /// Record, verify, compare and show journals
+    Journal(JournalArgs),
+    /// One process of the demo
+    #[command(hide = true)]
+    DemoGroup(GroupArgs),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

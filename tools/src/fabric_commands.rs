@@ -1,0 +1,179 @@
+//! `create`, `sequencer`, `ls`, `remove`: the life of a fabric.
+
+use crate::error::{Result, ToolError};
+use clap::Args;
+use selvedge_fabric::host::IdleStrategy;
+use selvedge_fabric::host::affinity::pin_current_thread;
+use selvedge_fabric::shared::paths::base_directory;
+use selvedge_fabric::{Fabric, FabricConfig, FabricError};
+use selvedge_sequencer::{Sequencer, SequencerConfig};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Options of `create`.
+#[derive(Args, Clone, Debug)]
+pub struct CreateArgs {
+    /// The fabric's name.
+    name: String,
+    /// Bytes of a slot: 32 of header, the rest payload in place.
+    #[arg(long, default_value_t = 64)]
+    slot_bytes: u32,
+    /// Slots of the stream ring.
+    #[arg(long, default_value_t = 8192)]
+    stream_capacity: u64,
+    /// Bytes of the stream's payload ring; a message takes at most an eighth.
+    #[arg(long, default_value_t = 1 << 20)]
+    stream_payload_bytes: u64,
+    /// Slots of an ingress ring.
+    #[arg(long, default_value_t = 4096)]
+    ingress_capacity: u64,
+    /// Bytes of an ingress payload ring; a message takes at most an eighth.
+    #[arg(long, default_value_t = 1 << 19)]
+    ingress_payload_bytes: u64,
+    /// NUMA node of the memory.
+    #[arg(long)]
+    numa_node: Option<u32>,
+}
+
+/// Creates a fabric.
+pub fn create(args: &CreateArgs) -> Result<()> {
+    let fabric = Fabric::create(&FabricConfig {
+        slot_bytes: args.slot_bytes,
+        stream_capacity: args.stream_capacity,
+        stream_payload_bytes: args.stream_payload_bytes,
+        ingress_capacity: args.ingress_capacity,
+        ingress_payload_bytes: args.ingress_payload_bytes,
+        numa_node: args.numa_node,
+        ..FabricConfig::new(&args.name)
+    })?;
+    let memory = fabric.memory();
+    println!(
+        "created {} ({} pages); next: selvedge sequencer {}",
+        fabric.paths().root().display(),
+        memory.pages,
+        args.name
+    );
+    for note in memory.notes {
+        println!("note: {note}");
+    }
+    Ok(())
+}
+
+/// Options of `sequencer`.
+#[derive(Args, Clone, Debug)]
+pub struct SequencerArgs {
+    /// The fabric's name.
+    name: String,
+    /// Pin to this core.
+    #[arg(long)]
+    core: Option<usize>,
+    /// What to do when there is nothing to do: busy, pause, yield or park.
+    #[arg(long, default_value_t = IdleStrategy::Pause)]
+    idle: IdleStrategy,
+}
+
+/// Runs a sequencer until it is told to stop.
+pub fn sequencer(args: &SequencerArgs) -> Result<()> {
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT] {
+        // The first signal drains; one more ends the process at once.
+        signal_hook::flag::register_conditional_shutdown(signal, 1, stop.clone())
+            .and_then(|_| signal_hook::flag::register(signal, stop.clone()))
+            .map_err(ToolError::host("handle signals"))?;
+    }
+    if let Some(core) = args.core {
+        pin_current_thread(core)?;
+    }
+    let fabric = Fabric::attach(&args.name)?;
+    let mut sequencer = Sequencer::start(&fabric, &SequencerConfig::default())?;
+    eprintln!(
+        "sequencing {} in epoch {} from {} on; SIGTERM drains and stops",
+        args.name,
+        sequencer.epoch(),
+        sequencer.next_sequence()
+    );
+    let (mut idle_rounds, mut draining) = (0, false);
+    while !sequencer.ended() {
+        if sequencer.do_work()? > 0 {
+            idle_rounds = 0;
+            continue;
+        }
+        if stop.load(Ordering::Relaxed) && !draining {
+            draining = true;
+            sequencer.drain();
+        }
+        args.idle.idle(idle_rounds);
+        idle_rounds += 1;
+    }
+    let counters = sequencer.counters();
+    eprintln!(
+        "stopped in order: {} messages sequenced, next sequence {}",
+        counters.messages,
+        sequencer.next_sequence()
+    );
+    Ok(())
+}
+
+/// Lists the fabrics.
+pub fn list() -> Result<()> {
+    let directory = base_directory();
+    let names = Fabric::list_in(&directory);
+    if names.is_empty() {
+        println!(
+            "no fabrics in {}; next: selvedge create NAME",
+            directory.display()
+        );
+    }
+    for name in names {
+        match Fabric::attach_in(&directory, &name) {
+            Ok(fabric) => {
+                let sequencer = match fabric.sequencer() {
+                    Some(view) if view.alive => format!(
+                        "sequencer {:?}, process {}, epoch {}",
+                        view.status, view.process.pid, view.epoch
+                    )
+                    .to_lowercase(),
+                    Some(view) => format!("no sequencer (last: epoch {})", view.epoch),
+                    None => "never had a sequencer".to_owned(),
+                };
+                println!(
+                    "{name:<24} next sequence {:<12} {sequencer}",
+                    fabric.next_sequence()
+                );
+            }
+            Err(error) => println!("{name:<24} {error}"),
+        }
+    }
+    Ok(())
+}
+
+/// Options of `remove`.
+#[derive(Args, Clone, Debug)]
+pub struct RemoveArgs {
+    /// The fabric's name; with --dead it may be left out.
+    #[arg(required_unless_present = "dead")]
+    name: Option<String>,
+    /// Even if processes use it: they lose it.
+    #[arg(long)]
+    force: bool,
+    /// Every fabric that no living process uses.
+    #[arg(long, conflicts_with = "force")]
+    dead: bool,
+}
+
+/// Removes fabrics.
+pub fn remove(args: &RemoveArgs) -> Result<()> {
+    if let Some(name) = &args.name {
+        Fabric::remove(name, args.force)?;
+        println!("removed {name}");
+        return Ok(());
+    }
+    for name in Fabric::list_in(&base_directory()) {
+        match Fabric::remove(&name, false) {
+            Ok(()) => println!("removed {name}"),
+            Err(FabricError::FabricInUse { users, .. }) => println!("kept {name}: used by {users}"),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
