@@ -1,0 +1,28 @@
+//! Measuring a fabric against the limit of the machine.
+//!
+//! | module | concept |
+//! |---|---|
+//! | [`rounds`] | interleaved repeated rounds, medians, ratios to the raw limit of the same round |
+//! | [`disturbance`] | noticing that somebody else used the cores |
+//! | [`child`] | the second process, on the other core |
+//! | [`samples`] | round trips and their percentiles |
+//! | [`scenarios`] | raw limits and the fabric's own paths |
+//! | [`bench`] | `selvedge bench`: open-loop measurements with a report |
+//!
+//! The second process is this very program started again: **`main` must begin with
+//! [`maybe_run_child`]**, or the measurement starts copies of the whole program.
+
+pub mod bench;
+pub mod child;
+pub mod clock;
+pub mod cores;
+pub mod disturbance;
+mod error;
+pub mod rounds;
+pub mod samples;
+pub mod scenario;
+pub mod scenarios;
+pub mod scratch;
+
+pub use child::{maybe_run_child, maybe_run_child_with};
+pub use error::{MeasureError, Result, check_equal};

@@ -1,0 +1,103 @@
+//! One thing that is measured.
+
+use crate::cores::CorePair;
+use crate::disturbance::Disturbance;
+use crate::error::Result;
+use crate::samples::RoundTrips;
+use std::time::Duration;
+
+/// How a measurement is made.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan {
+    /// On which cores.
+    pub cores: CorePair,
+    /// Time before anything counts.
+    pub warm_up: Duration,
+    /// Time that counts.
+    pub duration: Duration,
+    /// Frames that a consumer asks for at a time.
+    pub poll_limit: usize,
+    /// Silences of a second in one measurement of the first message after silence.
+    pub silences: usize,
+}
+
+impl Plan {
+    /// The plan that the published figures are made with.
+    pub fn new(cores: CorePair) -> Self {
+        Plan {
+            cores,
+            warm_up: Duration::from_millis(50),
+            duration: Duration::from_millis(400),
+            poll_limit: 64,
+            silences: 5,
+        }
+    }
+
+    /// A tenth of it: enough to see that everything works.
+    pub fn quick(cores: CorePair) -> Self {
+        Plan {
+            warm_up: Duration::from_millis(10),
+            duration: Duration::from_millis(60),
+            silences: 1,
+            ..Plan::new(cores)
+        }
+    }
+}
+
+/// Which of a measurement's figures count.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// Round trips.
+    Latency,
+    /// Messages a second.
+    Throughput,
+}
+
+/// What a measurement gives.
+#[derive(Clone, Debug)]
+pub enum Figure {
+    /// Round trips.
+    RoundTrips(RoundTrips),
+    /// Messages a second.
+    Rate(f64),
+}
+
+/// A measurement and what disturbed it.
+#[derive(Clone, Debug)]
+pub struct Measured {
+    /// The figure.
+    pub figure: Figure,
+    /// What disturbed either side.
+    pub disturbance: Disturbance,
+}
+
+impl Measured {
+    /// Round trips, with the interrupted ones among what disturbed them.
+    pub fn round_trips(trips: RoundTrips, mut disturbance: Disturbance) -> Self {
+        disturbance.stalled_ns += trips.stalled_ns();
+        Measured {
+            figure: Figure::RoundTrips(trips),
+            disturbance,
+        }
+    }
+
+    /// Messages in nanoseconds.
+    pub fn rate(messages: u64, ns: f64, disturbance: Disturbance) -> Self {
+        Measured {
+            figure: Figure::Rate(messages as f64 * 1e9 / ns.max(1.0)),
+            disturbance,
+        }
+    }
+}
+
+/// One thing that is measured, again and again.
+pub trait Scenario {
+    /// Its name in tables and JSON.
+    fn name(&self) -> &str;
+    /// What is measured, with the settings that matter.
+    fn describe(&self) -> String;
+    /// Which of its figures count.
+    fn kind(&self) -> Kind;
+    /// Measures once. The calling thread is pinned to the near core.
+    fn run(&mut self, plan: &Plan) -> Result<Measured>;
+}

@@ -1,0 +1,254 @@
+//! One ring between two processes, no sequencer: what a publisher and a subscriber cost alone.
+
+use super::bare_ring::BareRing;
+use super::messages::Line;
+use crate::child::{Child, ChildHost, ChildPlace, Spin};
+use crate::clock::Clock;
+use crate::cores::pin;
+use crate::disturbance::Watch;
+use crate::error::{Result, check_equal};
+use crate::samples::RoundTrips;
+use crate::scenario::{Kind, Measured, Plan, Scenario};
+use crate::scratch::{Scratch, attach};
+use selvedge_fabric::host::ticks::monotonic_ns;
+use selvedge_fabric::{Fabric, PendingProducer, Producer, ProducerBuilder};
+use selvedge_sequencer::{ConductorPlacement, Sequencer, SequencerConfig};
+
+/// The producer of the measuring process.
+pub(crate) const PING: &str = "ping";
+/// The producer of the second process.
+pub(crate) const PONG: &str = "pong";
+
+/// Messages read at a time by the bare reader: as many as the sequencer takes.
+pub(crate) const RUN: usize = 64;
+
+/// Messages between two looks at the clock.
+const CLOCK_EVERY: u64 = 1024;
+
+/// Steps a sequencer in this thread until `producer` is admitted.
+pub(crate) fn admit(sequencer: &mut Sequencer, builder: ProducerBuilder) -> Result<Producer> {
+    let mut pending: PendingProducer = builder.begin()?;
+    loop {
+        sequencer.do_work()?;
+        if let Some(producer) = pending.poll()? {
+            return Ok(producer);
+        }
+    }
+}
+
+/// A sequencer that is stepped where the fabric is set up, and then gone.
+pub(crate) fn stepped_sequencer(fabric: &Fabric) -> Result<Sequencer> {
+    let config = SequencerConfig {
+        conductor: ConductorPlacement::Inline,
+        ..SequencerConfig::default()
+    };
+    Ok(Sequencer::start(fabric, &config)?)
+}
+
+/// Sends one line, waiting for room.
+#[inline(always)]
+pub(crate) fn send(producer: &mut Producer, line: Line) -> Result<()> {
+    let mut spin = Spin::new("room in the ring");
+    loop {
+        match producer.try_claim::<Line>() {
+            Ok(mut claim) => {
+                *claim = line;
+                claim.commit();
+                return Ok(());
+            }
+            Err(selvedge_fabric::ClaimError::Full) => spin.turn()?,
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// Round trips over two rings, one each way.
+#[derive(Debug, Default)]
+pub struct RingLatency;
+
+impl Scenario for RingLatency {
+    fn name(&self) -> &str {
+        "ring"
+    }
+
+    fn describe(&self) -> String {
+        "a typed message that fills a 64-byte slot, claimed, written in place and committed by a producer, read in place from its ring by another process, and back".to_owned()
+    }
+
+    fn kind(&self) -> Kind {
+        Kind::Latency
+    }
+
+    fn run(&mut self, plan: &Plan) -> Result<Measured> {
+        let scratch = Scratch::new()?;
+        let fabric = scratch.fabric(|_| {})?;
+        let mut sequencer = stepped_sequencer(&fabric)?;
+        let mut ping = admit(&mut sequencer, fabric.producer(PING).message::<Line>())?;
+        let place = ChildPlace {
+            role: "ring-answer",
+            core: plan.cores.far,
+            busy: &[plan.cores.near, plan.cores.far],
+            directory: scratch.path(),
+        };
+        let mut child = Child::spawn(&place, ())?;
+        child.wait_ready(|| {
+            for _ in 0..RUN {
+                sequencer.do_work()?;
+            }
+            Ok(())
+        })?;
+        drop(sequencer);
+        let mut answers = BareRing::open(&fabric, PONG)?;
+        pin(plan.cores.near)?;
+        let watch = Watch::begin();
+        let trips = RoundTrips::measure(plan.warm_up, plan.duration, |number| {
+            send(&mut ping, Line::new(number, 0))?;
+            let mut spin = Spin::new("an answer through the ring");
+            let mut seen = 0;
+            while seen != number {
+                answers.take_lines(RUN, |line, _| seen = line.number)?;
+                spin.turn()?;
+            }
+            Ok(())
+        })?;
+        let disturbance = watch.end();
+        send(&mut ping, Line::new(Line::STOP, 0))?;
+        let report = child.finish()?;
+        Ok(Measured::round_trips(
+            trips,
+            disturbance.and(report.disturbance),
+        ))
+    }
+}
+
+pub(super) fn answer(host: &mut ChildHost) -> Result<serde_json::Value> {
+    let fabric = attach(host.directory())?;
+    let mut pong = fabric.producer(PONG).message::<Line>().attach()?;
+    let mut questions = BareRing::open(&fabric, PING)?;
+    host.ready();
+    let mut seen = 0;
+    while seen != Line::STOP {
+        if questions.take_lines(RUN, |line, _| seen = line.number)? > 0 {
+            send(&mut pong, Line::new(seen, 0))?;
+        }
+    }
+    Ok(serde_json::Value::Null)
+}
+
+/// Messages a second through one ring, one way.
+#[derive(Debug)]
+pub struct RingThroughput {
+    capacity: Option<u64>,
+    name: String,
+}
+
+impl RingThroughput {
+    /// Through the ring that a fabric has unless told otherwise.
+    pub fn shipped() -> Self {
+        RingThroughput {
+            capacity: None,
+            name: "ring".to_owned(),
+        }
+    }
+
+    /// Through a ring of `capacity` slots.
+    pub fn with_capacity(capacity: u64) -> Self {
+        RingThroughput {
+            capacity: Some(capacity),
+            name: format!("ring/{capacity}"),
+        }
+    }
+}
+
+impl Scenario for RingThroughput {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn describe(&self) -> String {
+        format!(
+            "64-byte slots, one way between two processes, lossless, every word added up by the reader; {} slots",
+            self.capacity
+                .map_or("as many as shipped".to_owned(), |capacity| capacity
+                    .to_string())
+        )
+    }
+
+    fn kind(&self) -> Kind {
+        Kind::Throughput
+    }
+
+    fn run(&mut self, plan: &Plan) -> Result<Measured> {
+        let scratch = Scratch::new()?;
+        let fabric = scratch.fabric(|config| {
+            if let Some(capacity) = self.capacity {
+                config.ingress_capacity = capacity;
+            }
+        })?;
+        let mut sequencer = stepped_sequencer(&fabric)?;
+        let mut ping = admit(&mut sequencer, fabric.producer(PING).message::<Line>())?;
+        drop(sequencer);
+        let place = ChildPlace {
+            role: "ring-take",
+            core: plan.cores.far,
+            busy: &[plan.cores.near, plan.cores.far],
+            directory: scratch.path(),
+        };
+        let mut child = Child::spawn(&place, ())?;
+        child.wait_ready(|| Ok(()))?;
+        pin(plan.cores.near)?;
+        let clock = Clock::best();
+        let watch = Watch::begin();
+        let started = monotonic_ns();
+        let end = clock.now() + clock.ticks(plan.duration);
+        let mut count = 0;
+        while clock.now() < end {
+            for _ in 0..CLOCK_EVERY {
+                count += 1;
+                send(&mut ping, Line::new(count, 0))?;
+            }
+        }
+        let last = ping.next_source_sequence() - 1;
+        let mut spin = Spin::new("the last message to be taken");
+        while ping.sequenced() != Some(last) {
+            spin.turn()?;
+        }
+        let ns = (monotonic_ns() - started) as f64;
+        let disturbance = watch.end();
+        let report = child.finish()?;
+        check_equal(
+            "messages taken from the ring",
+            report.number("taken"),
+            count,
+        )?;
+        check_equal(
+            "sum of all words of all messages",
+            report.number("sum"),
+            Line::sum_of(count),
+        )?;
+        Ok(Measured::rate(
+            count,
+            ns,
+            disturbance.and(report.disturbance),
+        ))
+    }
+}
+
+pub(super) fn take(host: &mut ChildHost) -> Result<serde_json::Value> {
+    let fabric = attach(host.directory())?;
+    let mut ring = BareRing::open(&fabric, PING)?;
+    host.ready();
+    let (mut taken, mut sum, mut headers, mut planned) = (0u64, 0u64, 0u64, 0u64);
+    while !host.stopped() {
+        taken += ring.take_lines(RUN, |line, header| {
+            sum = sum
+                .wrapping_add(line.number)
+                .wrapping_add(line.complement)
+                .wrapping_add(line.multiple);
+            planned = planned.wrapping_add(line.planned);
+            headers = headers.wrapping_add(header);
+        })? as u64;
+    }
+    std::hint::black_box((headers, planned));
+    Ok(serde_json::json!({ "taken": taken, "sum": sum }))
+}
