@@ -19,7 +19,8 @@
 //! [`holds`] explores a model of the protocol as shipped, and checks that the situations which the
 //! model is about really occurred in some execution, so that no model holds for want of anything
 //! happening. [`fails_without`] explores the same model with one ordering weakened, which must
-//! break it, and break it by what the model requires rather than by a limit of loom.
+//! break it, and break it by what the model requires rather than by a limit of loom. [`breaks`] is the
+//! same for a rule of the protocol that the model leaves out itself.
 //!
 //! # What loom does not show
 //!
@@ -185,22 +186,45 @@ pub fn fails_without(
             .any(|name| file.ends_with(format!("{name}.rs"))),
         "{point:?} is not listed for {file:?}"
     );
+    let message = explore_broken(Some(point), preemptions, model);
+    println!("without {point:?}: {message}");
+}
+
+/// Explores a `model` that leaves a rule of the protocol out, with all orderings as shipped: some
+/// execution must break it.
+///
+/// # Panics
+///
+/// As [`fails_without`].
+pub fn breaks(preemptions: Option<usize>, model: impl Fn() + Send + Sync + 'static) {
+    let message = explore_broken(None, preemptions, model);
+    println!("without the rule: {message}");
+}
+
+/// Explores a model that must break. Returns what the first broken execution says.
+fn explore_broken(
+    point: Option<SyncPoint>,
+    preemptions: Option<usize>,
+    model: impl Fn() + Send + Sync + 'static,
+) -> String {
     let _turn = lock(&TURN);
     hush();
     QUIET.store(true, Ordering::Relaxed);
-    weaken(Some(point));
+    weaken(point);
     let outcome = catch_unwind(AssertUnwindSafe(|| explore(preemptions, model)));
     weaken(None);
     QUIET.store(false, Ordering::Relaxed);
     let Err(panic) = outcome else {
-        panic!("without {point:?} no execution breaks this model: it does not show the need");
+        panic!(
+            "no execution breaks this model: what it leaves out is not shown to be needed ({point:?})"
+        );
     };
     let message = message(&*panic).unwrap_or("a panic without a message");
     assert!(
         message.starts_with(VIOLATED) || message.contains(RACE),
-        "without {point:?} the model ended for another reason: {message}"
+        "the model ended for another reason than what it leaves out ({point:?}): {message}"
     );
-    println!("without {point:?}: {message}");
+    message.to_owned()
 }
 
 /// The files under `tests/` whose models break without the ordering at `point`. The compiler asks

@@ -10,9 +10,10 @@
 //! `a_third_epoch_takes_over` has a second epoch that moved the word on before anything begins and
 //! a third that takes over from it, whether it opened its bank or not.
 //!
-//! Assumed: nobody is overrun in the stream; a successor opens its bank before it says that it
-//! consumed anything. The third epoch skips a second that it does not find open, and would look for
-//! messages whose slots that one gave free.
+//! Assumed: nobody is overrun in the stream; a successor opens its bank before it says that anything
+//! is consumed, even what counted before it. `a_sequencer_opens_before_it_says_consumed` is why: a
+//! third sequencer that says so and dies before it opens its bank is skipped, a second that opened
+//! late is not, and that one may have seen less of the first than the third gave free.
 //!
 //! | weakened | what happens |
 //! |---|---|
@@ -35,9 +36,11 @@ use selvedge_fabric::protocol::ingress::{
 use selvedge_fabric::protocol::stream::{FRAME_HEADER_WORDS, StreamReader, StreamWriter, scan_end};
 use selvedge_fabric::protocol::{Ordering, Words};
 use selvedge_loom_tests::{
-    Bank, FIRST, SECOND, SyncPoint, THIRD, epoch_cell, fails_without, holds, require, saw, shape,
-    sure,
+    Bank, FIRST, SECOND, SyncPoint, THIRD, breaks, epoch_cell, fails_without, holds, require, saw,
+    shape, sure,
 };
+
+const FOURTH: EpochWord = EpochWord::new(4, 3);
 
 /// Messages that are in the ring before anything begins: as many as fit.
 const WAITING: u64 = 2;
@@ -50,6 +53,7 @@ const SOURCE: SourceId = 9;
 /// The full spaces are too large for every run.
 const TWO_EPOCHS: Option<usize> = Some(4);
 const THREE_EPOCHS: Option<usize> = Some(3);
+const FOUR_EPOCHS: Option<usize> = Some(3);
 
 /// What message `number` carries.
 fn payload(number: u64) -> u64 {
@@ -100,8 +104,8 @@ type Chain = Vec<(EpochWord, u64)>;
 #[derive(Clone)]
 struct Memory {
     epoch: EpochCell,
-    banks: [Bank; 3],
-    consumed: [Consumed; 3],
+    banks: [Bank; 4],
+    consumed: [Consumed; 4],
     ring: RingShape,
     slots: Words,
 }
@@ -111,8 +115,8 @@ impl Memory {
         let ring = shape(WAITING, 4);
         Memory {
             epoch: epoch_cell(FIRST),
-            banks: [Bank::first(4), Bank::new(4), Bank::new(4)],
-            consumed: [(); 3].map(|()| sure(Consumed::new(Words::private(1)))),
+            banks: [Bank::first(4), Bank::new(4), Bank::new(4), Bank::new(4)],
+            consumed: [(); 4].map(|()| sure(Consumed::new(Words::private(1)))),
             ring,
             slots: Words::private(ring.words()),
         }
@@ -163,7 +167,7 @@ impl Memory {
     fn succeed(&self, from: EpochWord, to: EpochWord) -> (Chain, Sequencer) {
         require(self.epoch.take_over(from, to), "nobody else takes over");
         let mut chain = vec![(FIRST, 1)];
-        if from == SECOND {
+        if from != FIRST {
             match self.banks[1].header.read(SECOND) {
                 Some(opened) => {
                     saw("the second opened in time");
@@ -264,6 +268,38 @@ fn three_epochs() {
     memory.finish(producer, &chain, sequencer);
 }
 
+/// As `three_epochs`, but the third dies before it opens its bank (having said what is consumed, if
+/// it `speaks_early`), and a fourth takes over.
+fn four_epochs(speaks_early: bool) {
+    let (memory, mut producer, mut first) = begin();
+    require(memory.epoch.take_over(FIRST, SECOND), "nobody else does");
+    let zombie = thread::spawn(move || first.take());
+    let second = thread::spawn({
+        let memory = memory.clone();
+        move || {
+            memory.go_on(&mut vec![(FIRST, 1)], SECOND);
+        }
+    });
+    let rest = thread::spawn({
+        let memory = memory.clone();
+        move || {
+            require(memory.epoch.take_over(SECOND, THIRD), "nobody else does");
+            if memory.banks[1].header.read(SECOND).is_none() {
+                let closed_at = scan_end(&memory.banks[0].reader(FIRST, 1, None), 1);
+                if speaks_early {
+                    memory.consumed[2].store(THIRD, closed_at - 1);
+                }
+            }
+            memory.succeed(THIRD, FOURTH)
+        }
+    });
+    memory.try_last(&mut producer);
+    sure(zombie.join().ok());
+    sure(second.join().ok());
+    let (chain, sequencer) = sure(rest.join().ok());
+    memory.finish(producer, &chain, sequencer);
+}
+
 #[test]
 fn messages_are_in_the_stream_exactly_once() {
     let seen = [
@@ -280,6 +316,13 @@ fn messages_are_in_the_stream_exactly_once() {
 fn a_third_epoch_takes_over() {
     let seen = ["the second opened in time", "the second is skipped"];
     holds(THREE_EPOCHS, &seen, three_epochs);
+}
+
+#[test]
+fn a_sequencer_opens_before_it_says_consumed() {
+    let seen = ["the second opened in time", "the second is skipped"];
+    holds(FOUR_EPOCHS, &seen, || four_epochs(false));
+    breaks(FOUR_EPOCHS, || four_epochs(true));
 }
 
 #[test]
