@@ -21,6 +21,8 @@ const LINE_BYTES: usize = 160;
 /// Columns: the message's global sequence; exchange time in nanoseconds since midnight; the symbol
 /// (its locate code where the directory has not named it); best bid price in 1/10,000 dollars and
 /// the shares of all orders at it; the same for the best offer. An empty side has empty columns.
+///
+/// End with [`finish`](Self::finish): dropping the writer loses up to 64 KiB of lines.
 #[derive(Debug)]
 pub struct BboWriter<W: Write> {
     output: W,

@@ -165,8 +165,8 @@ impl OrderBooks {
     ///
     /// # Errors
     ///
-    /// [`MarketError::TooManyOrders`] and [`MarketError::TooManyLevels`] at the limits. The message
-    /// was not applied, so the books no longer follow the market: stop.
+    /// [`MarketError::TooManyOrders`] and [`MarketError::TooManyLevels`] at the limits. The order
+    /// is not in the books, so they no longer follow the market: stop.
     #[inline]
     pub fn apply(&mut self, message: &MarketMessage) -> Result<BookEffect, MarketError> {
         match message {
