@@ -836,7 +836,7 @@ fn a_producer_that_writes_rubbish_is_cut_off_and_nobody_else_notices() {
         let mapping = Mapping::open(&ring, Access::Write).expect("it can write its own ring");
         let words = mapping.words(0, mapping.len()).unwrap();
         let registration = selvedge_fabric::shared::registration::RegistrationFile::open(
-            &host.fabric.paths().source(&name),
+            &host.fabric.registrations_of(&name)[0],
             Access::Read,
         )
         .unwrap()

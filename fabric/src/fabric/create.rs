@@ -230,12 +230,27 @@ pub(super) fn create_bank(
         pages: control.pages(),
         numa_node: control.numa_node(),
     };
-    create_region(&bank_ring(rings, index), control.stream_ring_bytes(), ring)?;
-    create_region(
-        &paths.bank_state(index),
-        round_up(STATE_BYTES, PageKind::Small),
-        small,
-    )?;
+    // Whole before they have their names; where another starting sequencer makes the same bank,
+    // whoever names a file first made it.
+    let nonce = super::random_nonce()?;
+    for (path, bytes, options) in [
+        (bank_ring(rings, index), control.stream_ring_bytes(), ring),
+        (
+            paths.bank_state(index),
+            round_up(STATE_BYTES, PageKind::Small),
+            small,
+        ),
+    ] {
+        let unnamed = path.with_extension(format!("{nonce:016x}.new"));
+        create_region(&unnamed, bytes, options)?;
+        let named = std::fs::hard_link(&unnamed, &path);
+        let _ = std::fs::remove_file(&unnamed);
+        match named {
+            Ok(()) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(FabricError::io("name", &path, error)),
+        }
+    }
     Ok(())
 }
 

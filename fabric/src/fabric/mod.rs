@@ -22,7 +22,7 @@ use crate::shared::bank::{
 };
 use crate::shared::control::ControlRecord;
 use crate::shared::names::check_name;
-use crate::shared::paths::{FabricPaths, base_directory};
+use crate::shared::paths::{FabricPaths, base_directory, split_source_file};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
@@ -256,6 +256,16 @@ impl Fabric {
         };
         (1..MAX_SOURCES)
             .filter_map(|id| Some((id as SourceId, bank.source(id)?)))
+            .collect()
+    }
+
+    /// The registrations of source `name`: at most one of a living process, and for a moment those
+    /// of dead ones whose rings are not drained.
+    pub fn registrations_of(&self, name: &str) -> Vec<PathBuf> {
+        remove::visible_names(&self.paths().sources())
+            .into_iter()
+            .filter(|file| split_source_file(file).is_some_and(|(found, _)| found == name))
+            .map(|file| self.paths().sources().join(file))
             .collect()
     }
 

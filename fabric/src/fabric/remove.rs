@@ -8,7 +8,7 @@ use crate::shared::bank::SequencerStatus;
 use crate::shared::control::ControlRecord;
 use crate::shared::cursor::CursorFile;
 use crate::shared::names::check_name;
-use crate::shared::paths::FabricPaths;
+use crate::shared::paths::{FabricPaths, split_source_file};
 use crate::shared::registration::RegistrationFile;
 use std::path::Path;
 
@@ -35,7 +35,9 @@ pub(super) fn users(fabric: &Fabric) -> Vec<String> {
         users.push(format!("the sequencer (process {})", view.process.pid));
     }
     for name in visible_names(&fabric.paths().sources()) {
-        if let Ok(file) = RegistrationFile::open(&fabric.paths().source(&name), Access::Read)
+        let path = fabric.paths().sources().join(&name);
+        let name = split_source_file(&name).map_or(&*name, |(name, _)| name);
+        if let Ok(file) = RegistrationFile::open(&path, Access::Read)
             && !file.detached()
             && file.holder().0.is_alive()
         {

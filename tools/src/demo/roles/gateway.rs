@@ -47,13 +47,12 @@ impl GatewayRole {
                 output,
                 failed: &mut unsent,
             };
-            let outcome = MarketMessage::decode(header.message_type(), frame.payload()).and_then(
-                |message| {
+            let outcome =
+                MarketMessage::decode(header.message_type(), frame.payload()).and_then(|message| {
                     core.on_message(header.sequence(), message.as_ref(), &mut |answer| {
                         answer.publish(&mut market);
                     })
-                },
-            );
+                });
             if let Err(error) = outcome {
                 failed.get_or_insert(error);
             }
