@@ -20,7 +20,7 @@ pub struct GatewayRole {
 }
 
 enum State {
-    Attaching(Attaching),
+    Attaching(Box<Attaching>),
     Attached(Box<Participant>),
     Left,
 }
@@ -30,7 +30,7 @@ impl GatewayRole {
     pub fn new(context: &RoleContext) -> Result<Self> {
         Ok(GatewayRole {
             core: ExchangeCore::new()?,
-            state: State::Attaching(Attaching::begin(&context.fabric, GATEWAY)?),
+            state: State::Attaching(Box::new(Attaching::begin(&context.fabric, GATEWAY)?)),
             accepted: 0,
         })
     }
