@@ -14,7 +14,7 @@ use selvedge_fabric::frame::system::{
 };
 use selvedge_fabric::host::process::{ProcessIdentity, ProcessWatch};
 use selvedge_fabric::host::ticks::utc_ns;
-use selvedge_fabric::memory::{Access, Mapping};
+use selvedge_fabric::memory::Mapping;
 use selvedge_fabric::message::{Message, MessageSchema};
 use selvedge_fabric::protocol::epoch::EpochWord;
 use selvedge_fabric::protocol::ingress::{IngressReader, RingShape};
@@ -26,6 +26,7 @@ use selvedge_fabric::shared::paths::{source_ring, split_source_file};
 use selvedge_fabric::shared::registration::{Registration, RegistrationFile};
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 use zerocopy::IntoBytes;
 
@@ -51,6 +52,7 @@ struct KnownSource {
     path: PathBuf,
     /// `None`: its process was dead when it was admitted.
     watch: Option<ProcessWatch>,
+    ring: Arc<Mapping>,
     ring_path: PathBuf,
     leaving: bool,
 }
@@ -154,7 +156,7 @@ impl Conductor {
         consumers.resize_with(MAX_CONSUMERS, || None);
         for (place, entry) in parts.consumers {
             let path = fabric.paths().consumer(&entry.name);
-            if let Ok(file) = CursorFile::open(&path, Access::Read)
+            if let Ok(file) = CursorFile::open_untrusted(&path)
                 && let Ok(registration) = file.read()
             {
                 let watch = ProcessWatch::new(entry.process);
@@ -308,7 +310,7 @@ impl Conductor {
                 continue;
             }
             let path = self.fabric.paths().sources().join(&file_name);
-            let Ok(file) = RegistrationFile::open(&path, Access::Read) else {
+            let Ok(file) = RegistrationFile::open_untrusted(&path) else {
                 continue;
             };
             if self.refused.contains(&nonce) {
@@ -366,7 +368,8 @@ impl Conductor {
         let last = self.last[id];
         let control = self.fabric.control();
         let ring_path = source_ring(&self.fabric.ring_directory(), name, registration.nonce);
-        let source = self.map_ring(&registration, &ring_path, id, last)?;
+        let ring = Mapping::open_untrusted(&ring_path).map_err(|error| error.to_string())?;
+        let source = self.map_ring(&registration, &ring, id, last)?;
         let entry = SourceEntry {
             nonce: registration.nonce,
             name: name.to_owned(),
@@ -412,6 +415,7 @@ impl Conductor {
             file,
             path,
             watch,
+            ring,
             ring_path,
             leaving,
         });
@@ -466,12 +470,11 @@ impl Conductor {
     fn map_ring(
         &self,
         registration: &Registration,
-        ring_path: &Path,
+        ring: &Arc<Mapping>,
         id: usize,
         last: u64,
     ) -> Result<Source, String> {
         let control = self.fabric.control();
-        let ring = Mapping::open(ring_path, Access::Read).map_err(|error| error.to_string())?;
         let slots_offset = registration.slots_offset as usize;
         let slot_bytes = registration.capacity as usize * control.slot_bytes as usize;
         let slots = ring
@@ -543,7 +546,7 @@ impl Conductor {
         let mut work = 0;
         for name in self.consumers_directory.names() {
             let path = self.fabric.paths().consumer(&name);
-            let Ok(file) = CursorFile::open(&path, Access::Read) else {
+            let Ok(file) = CursorFile::open_untrusted(&path) else {
                 continue;
             };
             let (_, nonce) = file.holder();
@@ -620,7 +623,13 @@ impl Conductor {
             if known.leaving {
                 continue;
             }
-            let reason = if known.file.detached() {
+            let reason = if known.ring.is_broken() || known.file.is_broken() {
+                self.alarms.push(format!(
+                    "source {} was cut off: its files were cut short under their mapping",
+                    known.path.display()
+                ));
+                LEFT_CUT_OFF
+            } else if known.file.detached() {
                 LEFT_DETACHED
             } else if watch && known.watch.as_ref().is_none_or(ProcessWatch::is_dead) {
                 LEFT_DIED
@@ -640,7 +649,13 @@ impl Conductor {
             let Some(known) = slot else {
                 continue;
             };
-            let mut gone = known.file.detached();
+            let mut gone = known.file.detached() || known.file.is_broken();
+            if known.file.is_broken() {
+                self.alarms.push(format!(
+                    "consumer `{}` was cut off: its file was cut short under its mapping",
+                    known.name
+                ));
+            }
             if watch && known.watch.as_ref().is_some_and(ProcessWatch::is_dead) {
                 known.watch = None;
             }

@@ -421,8 +421,13 @@ impl Sequencing {
                 self.arriving = Some(arrival);
             }
             Command::SourceLeft { nonce, reason } => {
-                if let Some(source) = self.sources.iter_mut().find(|source| source.nonce == nonce) {
-                    source.leaving.get_or_insert(reason);
+                let found = self.sources.iter().position(|source| source.nonce == nonce);
+                match found {
+                    Some(index) if reason == LEFT_CUT_OFF => self.cut_off(index),
+                    Some(index) => {
+                        self.sources[index].leaving.get_or_insert(reason);
+                    }
+                    None => {}
                 }
             }
             Command::AddConsumer {
