@@ -20,7 +20,7 @@
 use super::epoch::{EpochCell, EpochWord};
 use super::ordering::{SyncPoint, acquire, epoch_check_fence, release};
 use super::sync::Ordering;
-use super::words::Words;
+use super::words::{View, Words};
 use crate::frame::{MAX_EPOCH_TAG, MAX_SEQUENCE};
 
 /// Words of the header of an ingress slot.
@@ -218,6 +218,66 @@ impl IngressReader {
     #[inline(always)]
     pub fn advance(&mut self) {
         self.next += 1;
+    }
+
+    /// Reads a run of messages with everything at hand in registers: nothing stored to the other
+    /// ring meanwhile can make the compiler load it again.
+    #[inline(always)]
+    pub fn run(&mut self) -> IngressRun<'_> {
+        IngressRun {
+            slots: self.slots.view(),
+            shape: self.shape,
+            next: self.next,
+            place: &mut self.next,
+        }
+    }
+}
+
+/// See [`IngressReader::run`]. The reader learns how far it came when the run is dropped.
+#[derive(Debug)]
+pub struct IngressRun<'a> {
+    slots: View<'a>,
+    shape: RingShape,
+    next: u64,
+    place: &'a mut u64,
+}
+
+impl IngressRun<'_> {
+    /// As [`IngressReader::next`].
+    #[inline(always)]
+    pub fn next(&self) -> u64 {
+        self.next
+    }
+
+    /// As [`IngressReader::ready`].
+    #[inline(always)]
+    pub fn ready(&self) -> bool {
+        // SAFETY: a masked slot index; the reader's `new` checked that every slot lies inside the
+        // words.
+        let word = unsafe { self.slots.at(self.shape.slot(self.next)) };
+        // Pairs with the release in `IngressWriter::publish`.
+        word.load(acquire(SyncPoint::IngressAcquire)) == self.next
+    }
+
+    /// As [`IngressReader::word`].
+    #[inline(always)]
+    pub fn word(&self, index: usize) -> u64 {
+        let index = index & (self.shape.slot_words() - 1);
+        // SAFETY: a masked slot index plus an index below the slot's size.
+        unsafe { self.slots.at(self.shape.slot(self.next) + index) }.load(Ordering::Relaxed)
+    }
+
+    /// As [`IngressReader::advance`].
+    #[inline(always)]
+    pub fn advance(&mut self) {
+        self.next += 1;
+    }
+}
+
+impl Drop for IngressRun<'_> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        *self.place = self.next;
     }
 }
 
