@@ -4,6 +4,7 @@ use crate::demo::{DemoArgs, GroupArgs};
 use crate::fabric_commands::{CreateArgs, RemoveArgs, SequencerArgs};
 use crate::journal_commands::JournalArgs;
 use clap::{Parser, Subcommand};
+use selvedge_measure::bench::BenchArgs;
 
 /// An ultra-low-latency shared-memory messaging fabric: one total order over all producers, read
 /// in place by any number of consumers, journaled for audit and replay.
@@ -20,6 +21,8 @@ pub struct Cli {
 pub enum Command {
     /// Play a trading day through the fabric: feed, sequencer, strategy, gateway, journal, replay
     Demo(DemoArgs),
+    /// Measure latency and throughput on this host, with a report
+    Bench(BenchArgs),
     /// Create a fabric
     Create(CreateArgs),
     /// Run the sequencer of a fabric until SIGTERM

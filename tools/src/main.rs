@@ -11,10 +11,13 @@ use cli::{Cli, Command};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    // A measurement starts this program again as its second process.
+    selvedge_measure::maybe_run_child();
     let cli = Cli::parse();
     let outcome = match &cli.command {
         Command::Demo(args) => demo::run(args),
         Command::DemoGroup(args) => demo::run_group_process(args),
+        Command::Bench(args) => selvedge_measure::bench::run(args).map_err(Into::into),
         Command::Create(args) => fabric_commands::create(args),
         Command::Sequencer(args) => fabric_commands::sequencer(args),
         Command::Ls => fabric_commands::list(),

@@ -168,6 +168,85 @@ impl IngressWriter {
     }
 }
 
+impl IngressWriter {
+    /// Publishes a run of messages with everything at hand in registers.
+    #[inline(always)]
+    pub fn run(&mut self) -> WriteRun<'_> {
+        WriteRun {
+            slots: self.slots.view(),
+            shape: self.shape,
+            next: self.next,
+            limit: self.limit,
+            place: &mut self.next,
+        }
+    }
+}
+
+/// See [`IngressWriter::run`]. The writer learns how far it came when the run is dropped.
+#[derive(Debug)]
+pub struct WriteRun<'a> {
+    slots: View<'a>,
+    shape: RingShape,
+    next: u64,
+    limit: u64,
+    place: &'a mut u64,
+}
+
+impl WriteRun<'_> {
+    /// As [`IngressWriter::next`].
+    #[inline(always)]
+    pub fn next(&self) -> u64 {
+        self.next
+    }
+
+    /// As [`IngressWriter::room`].
+    #[inline(always)]
+    pub fn room(&self) -> u64 {
+        self.limit - self.next
+    }
+
+    /// Index of the first word of the next slot.
+    #[inline(always)]
+    pub fn slot(&self) -> usize {
+        self.shape.slot(self.next)
+    }
+
+    /// Where the payload of the next message lies in its slot.
+    #[cfg(not(loom))]
+    #[inline(always)]
+    pub fn payload(&self) -> *mut u8 {
+        // SAFETY: a masked slot index plus the header's size is inside the ring's words.
+        unsafe { self.slots.pointer(self.slot() + INGRESS_HEADER_WORDS) }
+    }
+
+    /// As [`IngressWriter::describe`] and [`IngressWriter::publish`], for the next message.
+    #[inline(always)]
+    pub fn publish(&mut self, descriptor: u64, ticks: u64) {
+        debug_assert!(self.room() > 0);
+        let slot = self.slot();
+        // SAFETY: a masked slot index and offsets below the slot's size; the writer's `new`
+        // checked that every slot lies inside the words.
+        unsafe {
+            self.slots.at(slot + 1).store(descriptor, Ordering::Relaxed);
+            self.slots
+                .at(slot + self.shape.slot_words() - 1)
+                .store(ticks, Ordering::Relaxed);
+            // Pairs with the acquire in `IngressReader::ready`.
+            self.slots
+                .at(slot)
+                .store(self.next, release(SyncPoint::IngressPublish));
+        }
+        self.next += 1;
+    }
+}
+
+impl Drop for WriteRun<'_> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        *self.place = self.next;
+    }
+}
+
 /// The sequencer's side of an ingress ring: reads memory that a hostile process may change at any
 /// time, so each word is loaded once and checked by the caller.
 #[derive(Debug)]

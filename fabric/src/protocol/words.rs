@@ -18,6 +18,18 @@ mod shared {
     }
 
     impl<'a> View<'a> {
+        /// The address of the word at `index`, for in-place access to a payload.
+        ///
+        /// # Safety
+        ///
+        /// `index` must be at most the count of the words.
+        #[inline(always)]
+        pub unsafe fn pointer(self, index: usize) -> *mut u8 {
+            debug_assert!(index <= self.count);
+            // SAFETY: the caller guarantees that `index` is inside the run or one past its end.
+            unsafe { self.first.add(index) as *mut u8 }
+        }
+
         /// The word at `index`, unchecked in release builds.
         ///
         /// # Safety
