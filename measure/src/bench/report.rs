@@ -321,9 +321,10 @@ fn escape(text: &str) -> String {
 fn command_line() -> String {
     let mut arguments = std::env::args();
     let program = arguments.next().unwrap_or_default();
-    let name = Path::new(&program)
-        .file_name()
-        .map_or_else(|| program.clone(), |name| name.to_string_lossy().into_owned());
+    let name = Path::new(&program).file_name().map_or_else(
+        || program.clone(),
+        |name| name.to_string_lossy().into_owned(),
+    );
     std::iter::once(name)
         .chain(arguments)
         .map(|argument| quoted(&argument))

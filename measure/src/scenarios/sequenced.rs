@@ -15,9 +15,7 @@ use selvedge_fabric::host::ticks::monotonic_ns;
 use selvedge_fabric::memory::Access;
 use selvedge_fabric::protocol::gating::GatingCursor;
 use selvedge_fabric::shared::cursor::CursorFile;
-use selvedge_fabric::{
-    Consumer, Fabric, PendingConsumer, PendingProducer, Producer, Start,
-};
+use selvedge_fabric::{Consumer, Fabric, PendingConsumer, PendingProducer, Producer, Start};
 use std::time::Instant;
 
 const CLIENT: &str = "client";
