@@ -1,8 +1,11 @@
 //! The command line.
 
 use crate::demo::{DemoArgs, GroupArgs};
+use crate::describe::DescribeArgs;
 use crate::fabric_commands::{CreateArgs, RemoveArgs, SequencerArgs};
 use crate::journal_commands::JournalArgs;
+use crate::status::StatusArgs;
+use crate::tap::TapArgs;
 use clap::{Parser, Subcommand};
 
 /// An ultra-low-latency shared-memory messaging fabric: one total order over all producers, read
@@ -26,6 +29,13 @@ pub enum Command {
     Sequencer(SequencerArgs),
     /// List the fabrics of this host
     Ls,
+    /// Show who takes part and how they keep up
+    #[command(visible_alias = "stat")]
+    Status(StatusArgs),
+    /// Show message types with their fields
+    Describe(DescribeArgs),
+    /// Print live messages, decoded, slowing nobody
+    Tap(TapArgs),
     /// Remove a fabric
     Remove(RemoveArgs),
     /// Record, verify, compare and show journals

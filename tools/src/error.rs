@@ -67,6 +67,22 @@ pub enum ToolError {
         /// The first places.
         detail: String,
     },
+    /// No message type is called so.
+    #[error("no message type is called `{wanted}`: this fabric has {known}")]
+    UnknownType {
+        /// What was asked for.
+        wanted: String,
+        /// What there is.
+        known: String,
+    },
+    /// Something could not be written as JSON.
+    #[error("cannot {action}: {source}")]
+    Json {
+        /// What was tried.
+        action: &'static str,
+        /// Why not.
+        source: serde_json::Error,
+    },
     /// A person pressed Ctrl-C.
     #[error("interrupted")]
     Interrupted,
@@ -77,6 +93,11 @@ impl ToolError {
     pub fn host(action: impl Into<String>) -> impl FnOnce(std::io::Error) -> ToolError {
         let action = action.into();
         move |source| ToolError::Host { action, source }
+    }
+
+    /// An error of JSON.
+    pub fn json(action: &'static str) -> impl FnOnce(serde_json::Error) -> ToolError {
+        move |source| ToolError::Json { action, source }
     }
 
     /// An error of an agent.

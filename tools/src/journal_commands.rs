@@ -108,7 +108,10 @@ pub fn run(args: &JournalArgs) -> Result<()> {
                 Verdict::Sealed => println!("every byte is right"),
                 Verdict::Open => println!("every byte is right; the last segment is not sealed"),
                 Verdict::TornTail => {
-                    println!("right up to a torn tail, as a crash leaves it: {:?}", report.torn_tail)
+                    println!(
+                        "right up to a torn tail, as a crash leaves it: {:?}",
+                        report.torn_tail
+                    )
                 }
                 Verdict::Damaged => {
                     for damage in &report.damage {
@@ -131,8 +134,15 @@ pub fn run(args: &JournalArgs) -> Result<()> {
             to,
         } => {
             let digest = digest(directory, *from, *to)?;
-            let text: String = digest.hash.iter().map(|byte| format!("{byte:02x}")).collect();
-            println!("{text}  {} to {}", digest.first_sequence, digest.last_sequence);
+            let text: String = digest
+                .hash
+                .iter()
+                .map(|byte| format!("{byte:02x}"))
+                .collect();
+            println!(
+                "{text}  {} to {}",
+                digest.first_sequence, digest.last_sequence
+            );
             Ok(())
         }
         JournalCommand::Dump {
@@ -157,11 +167,13 @@ fn dump(directory: &std::path::Path, from: Option<u64>, limit: u64) -> Result<()
         let payload = payload.to_vec();
         line.clear();
         let dictionary = reader.dictionary();
-        let source = dictionary.source(header.source()).unwrap_or(match header.source() {
-            0 => "(fabric)",
-            _ => "?",
-        });
-        describe(
+        let source = dictionary
+            .source(header.source())
+            .unwrap_or(match header.source() {
+                0 => "(fabric)",
+                _ => "?",
+            });
+        describe_frame(
             &header,
             source,
             dictionary.schema(header.message_type()),
@@ -176,7 +188,8 @@ fn dump(directory: &std::path::Path, from: Option<u64>, limit: u64) -> Result<()
     Ok(())
 }
 
-fn describe(
+/// A frame as a line of text, by its field table.
+pub fn describe_frame(
     header: &FrameHeader,
     source: &str,
     schema: Option<&MessageSchema>,
@@ -192,20 +205,25 @@ fn describe(
         header.source_sequence()
     );
     let Some(schema) = schema else {
-        let _ = write!(line, "type {:#06x}, {} bytes", header.message_type(), payload.len());
+        let _ = write!(
+            line,
+            "type {:#06x}, {} bytes",
+            header.message_type(),
+            payload.len()
+        );
         return;
     };
     line.push_str(&schema.name);
     for field in &schema.fields {
         let start = field.offset as usize;
         if let Some(bytes) = payload.get(start..start + field.size as usize) {
-            let _ = write!(line, " {}={}", field.name, value(field, bytes));
+            let _ = write!(line, " {}={}", field.name, field_text(field, bytes));
         }
     }
 }
 
 /// A field's value as text.
-fn value(field: &FieldSchema, bytes: &[u8]) -> String {
+pub fn field_text(field: &FieldSchema, bytes: &[u8]) -> String {
     let mut wide = [0; 8];
     let fits = bytes.len() <= 8;
     if fits {
@@ -215,7 +233,10 @@ fn value(field: &FieldSchema, bytes: &[u8]) -> String {
         FieldKind::Unsigned if fits => scaled(i128::from(u64::from_le_bytes(wide)), field.scale),
         FieldKind::Signed if fits => {
             let shift = 64 - 8 * bytes.len().max(1) as u32;
-            scaled(i128::from(i64::from_le_bytes(wide) << shift >> shift), field.scale)
+            scaled(
+                i128::from(i64::from_le_bytes(wide) << shift >> shift),
+                field.scale,
+            )
         }
         FieldKind::Float if bytes.len() == 8 => f64::from_le_bytes(wide).to_string(),
         FieldKind::Float if bytes.len() == 4 => {
@@ -232,7 +253,10 @@ fn value(field: &FieldSchema, bytes: &[u8]) -> String {
 /// `integer` times ten to the power `scale`.
 fn scaled(integer: i128, scale: i8) -> String {
     if scale >= 0 {
-        return format!("{integer}{}", "0".repeat(if integer == 0 { 0 } else { scale as usize }));
+        return format!(
+            "{integer}{}",
+            "0".repeat(if integer == 0 { 0 } else { scale as usize })
+        );
     }
     let digits = scale.unsigned_abs() as usize;
     let text = format!("{:0width$}", integer.unsigned_abs(), width = digits + 1);
@@ -264,6 +288,6 @@ mod tests {
             scale: 0,
             dictionary: String::new(),
         };
-        assert_eq!(value(&field, &(-5i16).to_le_bytes()), "-5");
+        assert_eq!(field_text(&field, &(-5i16).to_le_bytes()), "-5");
     }
 }

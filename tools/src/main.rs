@@ -1,10 +1,16 @@
 //! The `selvedge` command: run, watch, verify and replay a fabric.
 
 mod cli;
+mod decode;
 mod demo;
+mod describe;
 mod error;
 mod fabric_commands;
 mod journal_commands;
+mod observe;
+mod status;
+mod tap;
+mod text;
 
 use clap::Parser;
 use cli::{Cli, Command};
@@ -18,6 +24,9 @@ fn main() -> ExitCode {
         Command::Create(args) => fabric_commands::create(args),
         Command::Sequencer(args) => fabric_commands::sequencer(args),
         Command::Ls => fabric_commands::list(),
+        Command::Status(args) => status::run(args),
+        Command::Describe(args) => describe::run(args),
+        Command::Tap(args) => tap::run(args),
         Command::Remove(args) => fabric_commands::remove(args),
         Command::Journal(args) => journal_commands::run(args),
     };

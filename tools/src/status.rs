@@ -1,0 +1,140 @@
+//! `status` (also `stat`): a fabric at a glance, for people and for scripts.
+
+use crate::error::{Result, ToolError};
+use crate::observe::{FabricState, Watcher};
+use crate::text::{age, count, rate};
+use clap::Args;
+use selvedge_fabric::Fabric;
+use selvedge_fabric::shared::paths::base_directory;
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::time::Duration;
+
+/// Options of `status`.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "\
+Examples:
+  selvedge status                     every fabric of this host
+  selvedge status trading             one of them
+  selvedge status trading --json      for scripts: one object
+  selvedge status trading --watch     again every second; with --json one object a line")]
+pub struct StatusArgs {
+    /// The fabric's name; all fabrics unless said.
+    fabric: Option<String>,
+    /// Print JSON: one object a fabric and look, one a line.
+    #[arg(long)]
+    json: bool,
+    /// Go on looking, until interrupted.
+    #[arg(long)]
+    watch: bool,
+    /// Milliseconds between two looks: what rates are taken over.
+    #[arg(long, value_name = "MS", default_value_t = 200, value_parser = clap::value_parser!(u64).range(20..=60_000))]
+    interval: u64,
+}
+
+/// Prints the state of fabrics.
+pub fn run(args: &StatusArgs) -> Result<()> {
+    let names = match &args.fabric {
+        Some(name) => vec![name.clone()],
+        None => Fabric::list_in(&base_directory()),
+    };
+    if names.is_empty() {
+        eprintln!(
+            "no fabrics in {}; next: selvedge create NAME, or selvedge up fabric.toml",
+            base_directory().display()
+        );
+        return Ok(());
+    }
+    let mut watchers = names
+        .iter()
+        .map(|name| Watcher::new(name))
+        .collect::<Result<Vec<_>>>()?;
+    for watcher in &mut watchers {
+        watcher.look();
+    }
+    loop {
+        std::thread::sleep(Duration::from_millis(args.interval));
+        for watcher in &mut watchers {
+            let state = watcher.look();
+            let text = if args.json {
+                serde_json::to_string(&state).map_err(ToolError::json("print the state"))? + "\n"
+            } else {
+                describe(&state)
+            };
+            if std::io::stdout().write_all(text.as_bytes()).is_err() {
+                // The reader of a pipe has gone.
+                return Ok(());
+            }
+        }
+        if !args.watch {
+            return Ok(());
+        }
+    }
+}
+
+/// The state in lines of at most 80 columns.
+pub fn describe(state: &FabricState) -> String {
+    let mut text = String::new();
+    // Writing into a string does not fail.
+    let _ = write!(text, "{}  ", state.fabric);
+    let _ = match &state.sequencer {
+        Some(sequencer) => writeln!(
+            text,
+            "sequencer {} (process {}, epoch {}), next sequence {}, {}/s",
+            sequencer.state,
+            sequencer.pid,
+            sequencer.epoch,
+            state.next_sequence,
+            rate(state.rate)
+        ),
+        None => writeln!(
+            text,
+            "never had a sequencer; next: selvedge sequencer {}",
+            state.fabric
+        ),
+    };
+    if !state.sources.is_empty() {
+        let _ = writeln!(
+            text,
+            "  {:<20} {:>8} {:<7} {:>10} {:>8} {:>6} {:>6}",
+            "source", "process", "state", "messages", "rate/s", "fill", "idle"
+        );
+    }
+    for source in &state.sources {
+        let _ = writeln!(
+            text,
+            "  {:<20} {:>8} {:<7} {:>10} {:>8} {:>5.1}% {:>6}",
+            source.name,
+            source.pid,
+            source.state,
+            count(source.messages),
+            rate(source.rate),
+            source.fill_percent,
+            age(source.idle_s)
+        );
+    }
+    if !state.consumers.is_empty() {
+        let _ = writeln!(
+            text,
+            "  {:<20} {:>8} {:<7} {:>10} {:>8} {:>7} {:<7}",
+            "consumer", "process", "state", "position", "rate/s", "lag", "kind"
+        );
+    }
+    for consumer in &state.consumers {
+        let _ = writeln!(
+            text,
+            "  {:<20} {:>8} {:<7} {:>10} {:>8} {:>7} {:<7}",
+            consumer.name,
+            consumer.pid,
+            consumer.state,
+            consumer.position,
+            rate(consumer.rate),
+            count(consumer.lag),
+            consumer.kind
+        );
+    }
+    for note in &state.notes {
+        let _ = writeln!(text, "  note: {note}");
+    }
+    text
+}
