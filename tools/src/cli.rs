@@ -1,10 +1,14 @@
 //! The command line.
 
 use crate::demo::{DemoArgs, GroupArgs};
+use crate::check::CheckArgs;
 use crate::describe::DescribeArgs;
+use crate::doctor::DoctorArgs;
 use crate::fabric_commands::{CreateArgs, RemoveArgs, SequencerArgs};
 use crate::journal_commands::JournalArgs;
+use crate::logging::LogFormat;
 use crate::status::StatusArgs;
+use crate::supervise::{DownArgs, UpArgs};
 use crate::tap::TapArgs;
 use clap::{Parser, Subcommand};
 
@@ -13,6 +17,9 @@ use clap::{Parser, Subcommand};
 #[derive(Parser, Debug)]
 #[command(name = "selvedge", version, about, long_about = None, arg_required_else_help = true)]
 pub struct Cli {
+    /// How logs are written, to standard error; SELVEDGE_LOG=debug says more.
+    #[arg(long, global = true, value_enum, default_value_t = LogFormat::Human, env = "SELVEDGE_LOG_FORMAT", hide_env = true)]
+    pub log_format: LogFormat,
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
@@ -36,6 +43,14 @@ pub enum Command {
     Describe(DescribeArgs),
     /// Print live messages, decoded, slowing nobody
     Tap(TapArgs),
+    /// Look at this host as an expert would: what costs latency, and what mends it
+    Doctor(DoctorArgs),
+    /// Check a topology file: every mistake with its line and remedy
+    Check(CheckArgs),
+    /// Start a fabric with its agents from a topology file
+    Up(UpArgs),
+    /// End a fabric in order
+    Down(DownArgs),
     /// Remove a fabric
     Remove(RemoveArgs),
     /// Record, verify, compare and show journals

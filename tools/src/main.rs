@@ -1,16 +1,22 @@
 //! The `selvedge` command: run, watch, verify and replay a fabric.
 
+mod check;
 mod cli;
 mod decode;
 mod demo;
 mod describe;
+mod doctor;
 mod error;
 mod fabric_commands;
 mod journal_commands;
+mod locate;
+mod logging;
 mod observe;
 mod status;
+mod supervise;
 mod tap;
 mod text;
+mod topology;
 
 use clap::Parser;
 use cli::{Cli, Command};
@@ -18,24 +24,33 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let outcome = match &cli.command {
-        Command::Demo(args) => demo::run(args),
-        Command::DemoGroup(args) => demo::run_group_process(args),
-        Command::Create(args) => fabric_commands::create(args),
-        Command::Sequencer(args) => fabric_commands::sequencer(args),
-        Command::Ls => fabric_commands::list(),
-        Command::Status(args) => status::run(args),
-        Command::Describe(args) => describe::run(args),
-        Command::Tap(args) => tap::run(args),
-        Command::Remove(args) => fabric_commands::remove(args),
-        Command::Journal(args) => journal_commands::run(args),
-    };
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
+    logging::start(cli.log_format);
+    match run(&cli.command) {
+        Ok(code) => code,
         Err(error::ToolError::Interrupted) => ExitCode::from(130),
         Err(error) => {
             eprintln!("selvedge: {error}");
             ExitCode::FAILURE
         }
     }
+}
+
+fn run(command: &Command) -> error::Result<ExitCode> {
+    match command {
+        Command::Demo(args) => demo::run(args)?,
+        Command::DemoGroup(args) => demo::run_group_process(args)?,
+        Command::Create(args) => fabric_commands::create(args)?,
+        Command::Sequencer(args) => fabric_commands::sequencer(args)?,
+        Command::Ls => fabric_commands::list()?,
+        Command::Status(args) => status::run(args)?,
+        Command::Describe(args) => describe::run(args)?,
+        Command::Tap(args) => tap::run(args)?,
+        Command::Doctor(args) => return doctor::run(args),
+        Command::Check(args) => return check::run(args),
+        Command::Up(args) => supervise::up(args)?,
+        Command::Down(args) => supervise::down(args)?,
+        Command::Remove(args) => fabric_commands::remove(args)?,
+        Command::Journal(args) => journal_commands::run(args)?,
+    }
+    Ok(ExitCode::SUCCESS)
 }

@@ -1,10 +1,10 @@
 //! `status` (also `stat`): a fabric at a glance, for people and for scripts.
 
 use crate::error::{Result, ToolError};
+use crate::locate::Location;
 use crate::observe::{FabricState, Watcher};
 use crate::text::{age, count, rate};
 use clap::Args;
-use selvedge_fabric::Fabric;
 use selvedge_fabric::shared::paths::base_directory;
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -19,7 +19,7 @@ Examples:
   selvedge status trading --json      for scripts: one object
   selvedge status trading --watch     again every second; with --json one object a line")]
 pub struct StatusArgs {
-    /// The fabric's name; all fabrics unless said.
+    /// The fabric's name, or its topology file; all fabrics unless said.
     fabric: Option<String>,
     /// Print JSON: one object a fabric and look, one a line.
     #[arg(long)]
@@ -34,20 +34,20 @@ pub struct StatusArgs {
 
 /// Prints the state of fabrics.
 pub fn run(args: &StatusArgs) -> Result<()> {
-    let names = match &args.fabric {
-        Some(name) => vec![name.clone()],
-        None => Fabric::list_in(&base_directory()),
+    let locations = match &args.fabric {
+        Some(text) => vec![Location::of(text)?],
+        None => Location::all(),
     };
-    if names.is_empty() {
+    if locations.is_empty() {
         eprintln!(
             "no fabrics in {}; next: selvedge create NAME, or selvedge up fabric.toml",
             base_directory().display()
         );
         return Ok(());
     }
-    let mut watchers = names
+    let mut watchers = locations
         .iter()
-        .map(|name| Watcher::new(name))
+        .map(Watcher::new)
         .collect::<Result<Vec<_>>>()?;
     for watcher in &mut watchers {
         watcher.look();

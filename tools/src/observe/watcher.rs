@@ -3,6 +3,7 @@
 use super::ring_fill::RingFill;
 use super::state::{ConsumerState, FabricState, SequencerState, SourceState};
 use crate::error::Result;
+use crate::locate::Location;
 use selvedge_fabric::Fabric;
 use selvedge_fabric::host::ticks::utc_ns;
 use selvedge_fabric::memory::Access;
@@ -48,9 +49,9 @@ struct Moved {
 }
 
 impl Watcher {
-    /// Watches the fabric `name`.
-    pub fn new(name: &str) -> Result<Self> {
-        Ok(Self::of(Fabric::attach(name)?))
+    /// Watches the fabric at `location`.
+    pub fn new(location: &Location) -> Result<Self> {
+        Ok(Self::of(location.attach()?))
     }
 
     /// Watches `fabric`.
