@@ -1,8 +1,38 @@
-//! Messages as JSON, by their field tables.
+//! Messages as lines of text and as JSON, by their field tables.
 
 use selvedge_fabric::frame::FrameHeader;
-use selvedge_fabric::message::{FieldKind, FieldSchema, MessageSchema};
-use serde_json::{Map, Value, json};
+use selvedge_fabric::message::MessageSchema;
+use selvedge_query::{JsonText, fields};
+use std::fmt::Write as _;
+
+/// A frame as a line: place, time, source, then the fields.
+pub fn frame_text(
+    header: &FrameHeader,
+    source: &str,
+    schema: Option<&MessageSchema>,
+    payload: &[u8],
+    line: &mut String,
+) {
+    // Writing into a string does not fail.
+    let _ = write!(
+        line,
+        "{:>10} {} {source}#{} ",
+        header.sequence(),
+        header.timestamp(),
+        header.source_sequence()
+    );
+    let Some(schema) = schema else {
+        let number = header.message_type();
+        let _ = write!(line, "type {number:#06x}, {} bytes", payload.len());
+        return;
+    };
+    line.push_str(&schema.name);
+    for (field, value) in fields(schema, payload) {
+        if let Some(value) = value {
+            let _ = write!(line, " {}={value}", field.name);
+        }
+    }
+}
 
 /// A frame as an object: header, then `fields`, or `payload` in hexadecimal where no table is
 /// known.
@@ -11,65 +41,39 @@ pub fn frame_json(
     source: &str,
     schema: Option<&MessageSchema>,
     payload: &[u8],
-) -> Value {
-    let mut object = json!({
-        "sequence": header.sequence(),
-        "timestamp_ns": header.timestamp(),
-        "source": source,
-        "source_sequence": header.source_sequence(),
-        "type": header.message_type(),
-        "topic": header.topic(),
-    });
-    let Some(object_map) = object.as_object_mut() else {
-        return object;
-    };
+    line: &mut String,
+) {
+    // Writing into a string does not fail.
+    let _ = write!(
+        line,
+        "{{\"sequence\":{},\"timestamp_ns\":{},\"source\":{},\"source_sequence\":{},\"type\":{},\"topic\":{}",
+        header.sequence(),
+        header.timestamp(),
+        JsonText(source),
+        header.source_sequence(),
+        header.message_type(),
+        header.topic()
+    );
     match schema {
         Some(schema) if !schema.fields.is_empty() => {
-            let mut fields = Map::new();
-            for field in &schema.fields {
-                let start = field.offset as usize;
-                if let Some(bytes) = payload.get(start..start + field.size as usize) {
-                    fields.insert(field.name.clone(), value(field, bytes));
+            let _ = write!(line, ",\"name\":{},\"fields\":{{", JsonText(&schema.name));
+            let mut separator = "";
+            for (field, value) in fields(schema, payload) {
+                if let Some(value) = value {
+                    let _ = write!(line, "{separator}{}:{}", JsonText(&field.name), value.json());
+                    separator = ",";
                 }
             }
-            object_map.insert("name".to_owned(), Value::String(schema.name.clone()));
-            object_map.insert("fields".to_owned(), Value::Object(fields));
+            line.push_str("}}");
         }
         _ => {
-            object_map.insert("payload".to_owned(), Value::String(hexadecimal(payload)));
+            line.push_str(",\"payload\":\"");
+            for byte in payload {
+                let _ = write!(line, "{byte:02x}");
+            }
+            line.push_str("\"}");
         }
     }
-    object
-}
-
-/// A field's value: numbers that JSON holds exactly as numbers, scaled ones as decimal text.
-fn value(field: &FieldSchema, bytes: &[u8]) -> Value {
-    let mut wide = [0; 8];
-    let fits = bytes.len() <= 8;
-    if fits {
-        wide[..bytes.len()].copy_from_slice(bytes);
-    }
-    match field.kind {
-        FieldKind::Unsigned if fits && field.scale == 0 => json!(u64::from_le_bytes(wide)),
-        FieldKind::Signed if fits && field.scale == 0 => {
-            let shift = 64 - 8 * bytes.len().max(1) as u32;
-            json!(i64::from_le_bytes(wide) << shift >> shift)
-        }
-        FieldKind::Float if bytes.len() == 8 => json!(f64::from_le_bytes(wide)),
-        FieldKind::Float if bytes.len() == 4 => {
-            json!(f32::from_le_bytes([wide[0], wide[1], wide[2], wide[3]]))
-        }
-        FieldKind::Text => {
-            let text = String::from_utf8_lossy(bytes);
-            json!(text.trim_end_matches([' ', '\0']))
-        }
-        FieldKind::Bytes => json!(hexadecimal(bytes)),
-        _ => json!(crate::journal_commands::field_text(field, bytes)),
-    }
-}
-
-fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]
@@ -88,6 +92,16 @@ mod tests {
         }
     }
 
+    fn json(
+        header: &FrameHeader,
+        schema: Option<&MessageSchema>,
+        payload: &[u8],
+    ) -> serde_json::Value {
+        let mut line = String::new();
+        frame_json(header, "feed", schema, payload, &mut line);
+        serde_json::from_str(&line).expect("an object")
+    }
+
     #[test]
     fn fields_are_decoded_by_their_table_and_unknown_types_shown_in_hexadecimal() {
         let sample = Sample {
@@ -98,13 +112,13 @@ mod tests {
         let descriptor = FrameHeader::descriptor_word(Sample::TYPE, 3, 16, Flags::NONE);
         let header = FrameHeader::new(1, 7, 99, 2, 5, descriptor);
         let schema = MessageSchema::of::<Sample>();
-        let object = frame_json(&header, "feed", Some(&schema), sample.as_bytes());
-        assert_eq!(object["fields"]["price"], "-1.2345");
+        let object = json(&header, Some(&schema), sample.as_bytes());
+        assert_eq!(object["fields"]["price"].to_string().trim_matches('"'), "-1.2345");
         assert_eq!(object["fields"]["change"], -2);
         assert_eq!(object["fields"]["text"], "ab");
         assert_eq!(object["sequence"], 7);
         assert_eq!(object["source"], "feed");
-        let unknown = frame_json(&header, "feed", None, &[0xAB, 1]);
+        let unknown = json(&header, None, &[0xAB, 1]);
         assert_eq!(unknown["payload"], "ab01");
     }
 }

@@ -22,6 +22,9 @@ pub enum ToolError {
     /// The market data refused.
     #[error(transparent)]
     Market(#[from] MarketError),
+    /// An expression is not one.
+    #[error(transparent)]
+    Query(#[from] selvedge_query::QueryError),
     /// An agent failed.
     #[error("{role}: {error}")]
     Role {

@@ -203,7 +203,7 @@ fn dump(directory: &std::path::Path, from: Option<u64>, limit: u64) -> Result<()
                 0 => "(fabric)",
                 _ => "?",
             });
-        describe_frame(
+        describe(
             &header,
             source,
             dictionary.schema(header.message_type()),
@@ -218,8 +218,7 @@ fn dump(directory: &std::path::Path, from: Option<u64>, limit: u64) -> Result<()
     Ok(())
 }
 
-/// A frame as a line of text, by its field table.
-pub fn describe_frame(
+fn describe(
     header: &FrameHeader,
     source: &str,
     schema: Option<&MessageSchema>,
@@ -247,13 +246,13 @@ pub fn describe_frame(
     for field in &schema.fields {
         let start = field.offset as usize;
         if let Some(bytes) = payload.get(start..start + field.size as usize) {
-            let _ = write!(line, " {}={}", field.name, field_text(field, bytes));
+            let _ = write!(line, " {}={}", field.name, value(field, bytes));
         }
     }
 }
 
 /// A field's value as text.
-pub fn field_text(field: &FieldSchema, bytes: &[u8]) -> String {
+fn value(field: &FieldSchema, bytes: &[u8]) -> String {
     let mut wide = [0; 8];
     let fits = bytes.len() <= 8;
     if fits {
@@ -318,6 +317,6 @@ mod tests {
             scale: 0,
             dictionary: String::new(),
         };
-        assert_eq!(field_text(&field, &(-5i16).to_le_bytes()), "-5");
+        assert_eq!(value(&field, &(-5i16).to_le_bytes()), "-5");
     }
 }

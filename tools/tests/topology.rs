@@ -65,6 +65,33 @@ fn a_fabric_goes_up_survives_a_kill_and_comes_down_in_order() {
 }
 
 #[test]
+fn a_standby_takes_over_and_the_next_sequencer_stands_by() {
+    let place = Place::new();
+    let (file, _disk) = topology(&place, "twice", "[standby]\nidle = \"park\"\n");
+    let file = file.to_str().expect("a path in UTF-8");
+    place.ok(&["up", file]);
+    let fabric = place.attach("twice");
+    let mut feed = producer(&fabric, "feed");
+    for round in 1..=3 {
+        quote(&mut feed, 1);
+        let before = fabric.sequencer().expect("a sequencer");
+        let pid = nix::unistd::Pid::from_raw(before.process.pid as i32);
+        nix::sys::signal::kill(pid, Signal::SIGKILL).expect("it can be killed");
+        wait_for("the takeover", || {
+            fabric
+                .sequencer()
+                .filter(|view| view.epoch > before.epoch && fabric.has_running_sequencer())
+        });
+        wait_for("the message", || {
+            let state = place.json(&["status", file, "--json"]);
+            (state["sources"][0]["messages"] == round).then_some(())
+        });
+    }
+    drop(feed);
+    place.ok(&["down", file]);
+}
+
+#[test]
 fn agents_that_outlive_their_supervisor_are_ended_by_down() {
     let place = Place::new();
     let (file, _disk) = topology(&place, "orphans", "");

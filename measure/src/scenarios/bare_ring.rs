@@ -31,7 +31,11 @@ impl BareRing {
     /// two readers of one ring would both say what is consumed.
     pub fn open(fabric: &Fabric, name: &str) -> Result<Self> {
         let missing = |what: &str| MeasureError::Host(format!("source `{name}` has no {what}"));
-        let file = RegistrationFile::open(&fabric.paths().source(name), Access::Read)?;
+        let path = fabric
+            .registrations_of(name)
+            .pop()
+            .ok_or_else(|| missing("registration"))?;
+        let file = RegistrationFile::open(&path, Access::Read)?;
         let registration = file.read().map_err(MeasureError::Host)?;
         let ring = Mapping::open(
             &source_ring(&fabric.ring_directory(), name, registration.nonce),
@@ -98,11 +102,16 @@ impl BareRing {
         Ok(taken)
     }
 
-    /// Adds up all words of at most `limit` messages of `size` bytes that are there, in place in
-    /// the payload ring. Returns how many, and the sum.
-    pub fn take_payloads(&mut self, limit: usize, size: usize) -> Result<(usize, u64)> {
+    /// Hands at most `limit` messages of `size` bytes that are there, in place in the payload
+    /// ring, to `handler`. Returns how many.
+    pub fn take_bytes(
+        &mut self,
+        limit: usize,
+        size: usize,
+        mut handler: impl FnMut(&[u8]),
+    ) -> Result<usize> {
         let expected = FrameHeader::descriptor_word(BYTES_TYPE, 0, size, Flags::EXTERNAL);
-        let (mut taken, mut sum) = (0, 0u64);
+        let mut taken = 0;
         while taken < limit && self.reader.ready() {
             let descriptor = self.reader.word(1);
             if descriptor != expected {
@@ -122,12 +131,22 @@ impl BareRing {
             let bytes = unsafe {
                 std::slice::from_raw_parts(self.payload.pointer(offset / 8).cast_const(), size)
             };
-            sum = sum.wrapping_add(sum_words(bytes));
+            handler(bytes);
             self.reader.advance();
             taken += 1;
             // Said for each: a payload ring holds few long messages.
             self.consumed.store(self.epoch, self.reader.next() - 1);
         }
+        Ok(taken)
+    }
+
+    /// Adds up all words of at most `limit` messages of `size` bytes that are there. Returns how
+    /// many, and the sum.
+    pub fn take_payloads(&mut self, limit: usize, size: usize) -> Result<(usize, u64)> {
+        let mut sum = 0u64;
+        let taken = self.take_bytes(limit, size, |bytes| {
+            sum = sum.wrapping_add(sum_words(bytes));
+        })?;
         Ok((taken, sum))
     }
 }

@@ -1,7 +1,9 @@
 //! The host as its files in `/proc` and `/sys` tell it; a test gives it a tree of its own.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+#[cfg(test)]
+use std::path::Path;
+use std::path::PathBuf;
 
 /// A set of cores.
 pub type Cores = BTreeSet<usize>;

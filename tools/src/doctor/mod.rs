@@ -10,7 +10,7 @@ mod scope;
 
 pub use checks::run_plan;
 pub use finding::{Finding, Severity};
-pub use host::{Cores, Host, cores_text};
+pub use host::{Cores, Host};
 pub use scope::Scope;
 
 use crate::error::{Result, ToolError};

@@ -78,7 +78,7 @@ pub struct SourceState {
 pub struct ConsumerState {
     /// Its name.
     pub name: String,
-    /// `gating` or `copying`.
+    /// `gating`, `copying` or `holding`.
     pub kind: &'static str,
     /// Its process.
     pub pid: u32,

@@ -9,6 +9,7 @@ use selvedge_fabric::host::ticks::utc_ns;
 use selvedge_fabric::memory::Access;
 use selvedge_fabric::shared::bank::{SequencerStatus, SourceEntry};
 use selvedge_fabric::shared::cursor::{ConsumerKind, CursorFile};
+use selvedge_fabric::shared::paths::split_source_file;
 use selvedge_fabric::shared::registration::RegistrationFile;
 use std::collections::HashMap;
 use std::path::Path;
@@ -208,7 +209,8 @@ impl Watcher {
     /// Whether the producer itself says that it has left: a sequencer that has stopped does not
     /// say so any more.
     fn detached(&self, entry: &SourceEntry) -> bool {
-        RegistrationFile::open(&self.fabric.paths().source(&entry.name), Access::Read)
+        let path = self.fabric.paths().source(&entry.name, entry.nonce);
+        RegistrationFile::open(&path, Access::Read)
             .is_ok_and(|file| file.holder().1 == entry.nonce && file.detached())
     }
 
@@ -217,7 +219,7 @@ impl Watcher {
         if !entry.attached {
             return (0, 0);
         }
-        let path = self.fabric.paths().source(&entry.name);
+        let path = self.fabric.paths().source(&entry.name, entry.nonce);
         let Some(registration) = RegistrationFile::open(&path, Access::Read)
             .ok()
             .and_then(|file| file.read().ok())
@@ -237,9 +239,12 @@ impl Watcher {
     /// Producers that have registered and are not in the registry.
     fn waiting_for_admission(&self, admitted: &[(u16, SourceEntry)]) -> Vec<SourceState> {
         let mut states = Vec::new();
-        for name in names_in(&self.fabric.paths().sources()) {
-            let Ok(file) = RegistrationFile::open(&self.fabric.paths().source(&name), Access::Read)
-            else {
+        for file_name in names_in(&self.fabric.paths().sources()) {
+            let path = self.fabric.paths().sources().join(&file_name);
+            let Some((name, _)) = split_source_file(&file_name) else {
+                continue;
+            };
+            let Ok(file) = RegistrationFile::open(&path, Access::Read) else {
                 continue;
             };
             let (process, nonce) = file.holder();
@@ -249,7 +254,7 @@ impl Watcher {
             }
             states.push(SourceState {
                 id: 0,
-                name,
+                name: name.to_owned(),
                 pid: process.pid,
                 state: "waiting",
                 messages: 0,
@@ -291,6 +296,7 @@ impl Watcher {
                 kind: match registration.kind {
                     ConsumerKind::Gating => "gating",
                     ConsumerKind::Copying => "copying",
+                    ConsumerKind::Holding => "holding",
                 },
                 pid: registration.process.pid,
                 state,

@@ -25,6 +25,9 @@ pub enum Outcome {
 pub struct AgentProcess {
     role: &'static str,
     arguments: Vec<String>,
+    /// Added when it is started again.
+    again: &'static [&'static str],
+    started: bool,
     directory: std::path::PathBuf,
     child: Option<Child>,
     deaths: Vec<Instant>,
@@ -32,11 +35,19 @@ pub struct AgentProcess {
 }
 
 impl AgentProcess {
-    /// A process of `selvedge` with `arguments`, started at once.
-    pub fn start(role: &'static str, arguments: Vec<String>, directory: &Path) -> Result<Self> {
+    /// A process of `selvedge` with `arguments`, started at once; with those in `again` too
+    /// whenever it is started anew.
+    pub fn start(
+        role: &'static str,
+        arguments: Vec<String>,
+        again: &'static [&'static str],
+        directory: &Path,
+    ) -> Result<Self> {
         let mut agent = AgentProcess {
             role,
             arguments,
+            again,
+            started: false,
             directory: directory.to_path_buf(),
             child: None,
             deaths: Vec::new(),
@@ -55,6 +66,7 @@ impl AgentProcess {
         let program = std::env::current_exe().map_err(ToolError::host("find this program"))?;
         let child = Command::new(program)
             .args(&self.arguments)
+            .args(if self.started { self.again } else { &[] })
             .env("SELVEDGE_DIR", &self.directory)
             .env_remove("NOTIFY_SOCKET")
             .stdin(Stdio::null())
@@ -62,6 +74,7 @@ impl AgentProcess {
             .map_err(ToolError::host(format!("start the {}", self.role)))?;
         tracing::info!(role = self.role, pid = child.id(), "started");
         self.child = Some(child);
+        self.started = true;
         Ok(())
     }
 

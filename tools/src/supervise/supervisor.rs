@@ -81,9 +81,19 @@ impl Supervisor {
     fn start(&mut self) -> Result<()> {
         let name = self.topology.name.clone();
         let sequencer = agent_arguments(vec!["sequencer".into(), name.clone()], &self.topology.sequencer);
-        self.launch("sequencer", sequencer)?;
+        // Where a standby has taken over meanwhile, it comes back as the next standby.
+        let again: &'static [&'static str] = match self.topology.standby {
+            Some(_) => &["--standby"],
+            None => &[],
+        };
+        self.launch("sequencer", sequencer, again)?;
         let fabric = self.fabric.clone();
         self.wait_for("the sequencer", || fabric.has_running_sequencer())?;
+        if let Some(standby) = &self.topology.standby {
+            let arguments = vec!["sequencer".into(), name.clone(), "--standby".into()];
+            let arguments = agent_arguments(arguments, standby);
+            self.launch("standby", arguments, &[])?;
+        }
         if let Some(journal) = &self.topology.journal {
             let mut arguments = vec![
                 "journal".into(),
@@ -102,7 +112,7 @@ impl Supervisor {
                 }
             }
             let arguments = agent_arguments(arguments, &journal.agent);
-            self.launch("journal", arguments)?;
+            self.launch("journal", arguments, &[])?;
             let fabric = self.fabric.clone();
             self.wait_for("the journal", || {
                 fabric
@@ -114,8 +124,13 @@ impl Supervisor {
         Ok(())
     }
 
-    fn launch(&mut self, role: &'static str, arguments: Vec<String>) -> Result<()> {
-        let agent = AgentProcess::start(role, arguments, &self.directory)?;
+    fn launch(
+        &mut self,
+        role: &'static str,
+        arguments: Vec<String>,
+        again: &'static [&'static str],
+    ) -> Result<()> {
+        let agent = AgentProcess::start(role, arguments, again, &self.directory)?;
         self.agents.push(agent);
         Ok(())
     }
@@ -162,12 +177,13 @@ impl Supervisor {
         Ok(outcome)
     }
 
-    /// The sequencer first: it drains every ring and ends the stream, and the journal ends with it.
+    /// Sequencer and standby first: one drains every ring and ends the stream, the other stops
+    /// waiting, and the journal ends with the stream.
     fn end(&mut self) {
+        for agent in self.agents.iter().filter(|agent| agent.role() != "journal") {
+            agent.terminate();
+        }
         for agent in &mut self.agents {
-            if agent.role() != "journal" {
-                agent.terminate();
-            }
             let in_order = agent.wait(STOP_PATIENCE);
             tracing::info!(role = agent.role(), in_order, "ended");
         }

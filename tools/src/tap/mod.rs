@@ -4,7 +4,7 @@ mod filter;
 mod names;
 
 use crate::error::{Result, ToolError};
-use crate::journal_commands::describe_frame;
+use crate::decode::{frame_json, frame_text};
 use clap::Args;
 use filter::Filter;
 use names::Names;
@@ -25,6 +25,7 @@ Examples:
   selvedge tap trading                            from now on
   selvedge tap trading --from oldest --limit 20   what the ring still holds
   selvedge tap trading --type quote --source feed
+  selvedge tap trading --where 'price >= 585.00 && symbol == \"AAPL\"'
   selvedge tap trading --json | jq .              one object a line")]
 pub struct TapArgs {
     /// The fabric's name.
@@ -32,6 +33,10 @@ pub struct TapArgs {
     /// Only message types whose name contains this, or with this number.
     #[arg(long = "type", value_name = "TYPE")]
     message_type: Option<String>,
+    /// Only messages for which this holds: comparisons of fields with values, joined by && || !
+    /// and parentheses.
+    #[arg(long = "where", value_name = "EXPRESSION")]
+    condition: Option<String>,
     /// Only messages of this source: its name or number; 0 is the fabric itself.
     #[arg(long)]
     source: Option<String>,
@@ -84,7 +89,12 @@ pub fn run(args: &TapArgs) -> Result<()> {
     }
     let fabric = Fabric::attach(&args.fabric)?;
     let mut names = Names::new(&fabric);
-    let filter = Filter::new(args.message_type.as_deref(), args.source.as_deref(), &names)?;
+    let mut filter = Filter::new(
+        args.message_type.as_deref(),
+        args.source.as_deref(),
+        args.condition.as_deref(),
+        &names,
+    )?;
     let name = format!("tap-{}", std::process::id());
     let mut tap = Tap {
         observer: Some(fabric.observer(&name).start(args.from.0).attach()?),
@@ -94,14 +104,14 @@ pub fn run(args: &TapArgs) -> Result<()> {
     let Some(observer) = &mut tap.observer else {
         return Ok(());
     };
-    print_messages(args, observer, &mut names, &filter, &stop)
+    print_messages(args, observer, &mut names, &mut filter, &stop)
 }
 
 fn print_messages(
     args: &TapArgs,
     observer: &mut Observer,
     names: &mut Names,
-    filter: &Filter,
+    filter: &mut Filter,
     stop: &AtomicBool,
 ) -> Result<()> {
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
@@ -111,8 +121,10 @@ fn print_messages(
         let mut broken = false;
         let polled = observer.poll(64, |frame| {
             let header = *frame.header();
-            names.learn(&header, frame.payload());
-            if left == 0 || broken || !filter.takes(&header, names) {
+            if let Some(schema) = names.learn(&header, frame.payload()) {
+                filter.learn(schema);
+            }
+            if left == 0 || broken || !filter.takes(&header, frame.payload(), names) {
                 return;
             }
             left -= 1;
@@ -136,6 +148,9 @@ fn print_messages(
                     to - from + 1
                 );
                 names.refresh(observer.fabric());
+                for schema in names.schemas() {
+                    filter.learn(schema);
+                }
             }
             Err(error) => return Err(error.into()),
         }
@@ -151,8 +166,8 @@ fn write_line(json: bool, header: &FrameHeader, payload: &[u8], names: &Names, l
     let source = names.source(header.source());
     let schema = names.schema(header.message_type());
     if json {
-        line.push_str(&crate::decode::frame_json(header, source, schema, payload).to_string());
+        frame_json(header, source, schema, payload, line);
     } else {
-        describe_frame(header, source, schema, payload, line);
+        frame_text(header, source, schema, payload, line);
     }
 }

@@ -6,6 +6,7 @@ use selvedge_fabric::frame::system::{SourceJoined, TYPE_REGISTERED};
 use selvedge_fabric::frame::{FrameHeader, MessageType, SourceId};
 use selvedge_fabric::message::{Message, MessageSchema};
 use selvedge_fabric::zerocopy::FromBytes;
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 /// See the module.
@@ -39,22 +40,25 @@ impl Names {
         }
     }
 
-    /// Takes what a frame of the fabric itself tells.
-    pub fn learn(&mut self, header: &FrameHeader, payload: &[u8]) {
+    /// Takes what a frame of the fabric itself tells; the message type, where it was one.
+    pub fn learn(&mut self, header: &FrameHeader, payload: &[u8]) -> Option<&MessageSchema> {
         if header.source() != 0 {
-            return;
+            return None;
         }
         if header.message_type() == TYPE_REGISTERED {
-            if let Ok((schema, _)) = MessageSchema::decode(payload) {
-                self.schemas.insert(schema.message_type, schema);
-            }
-        } else if header.message_type() == SourceJoined::TYPE
+            let (schema, _) = MessageSchema::decode(payload).ok()?;
+            let message_type = schema.message_type;
+            self.schemas.insert(message_type, schema);
+            return self.schemas.get(&message_type);
+        }
+        if header.message_type() == SourceJoined::TYPE
             && let Ok(joined) = SourceJoined::read_from_bytes(payload)
         {
             let length = (joined.name_length as usize).min(joined.name.len());
             let name = String::from_utf8_lossy(&joined.name[..length]).into_owned();
             self.sources.insert(joined.source, name);
         }
+        None
     }
 
     /// The source's name.
@@ -75,5 +79,16 @@ impl Names {
     /// Every source known.
     pub fn sources(&self) -> impl Iterator<Item = (SourceId, &str)> {
         self.sources.iter().map(|(id, name)| (*id, name.as_str()))
+    }
+}
+
+impl selvedge_query::Names for Names {
+    fn source(&self, id: SourceId) -> Option<&str> {
+        self.sources.get(&id).map(String::as_str)
+    }
+
+    fn dictionary(&self, _name: &str, _id: u64) -> Option<Cow<'_, str>> {
+        // Dictionaries are messages of the application: the journal knows them, a tap does not.
+        None
     }
 }
