@@ -6,6 +6,7 @@ use crate::describe::DescribeArgs;
 use crate::doctor::DoctorArgs;
 use crate::fabric_commands::{CreateArgs, RemoveArgs, SequencerArgs};
 use crate::journal_commands::JournalArgs;
+use crate::latency::LatencyArgs;
 use crate::logging::LogFormat;
 use crate::status::StatusArgs;
 use crate::supervise::{DownArgs, UpArgs};
@@ -43,6 +44,8 @@ pub enum Command {
     Describe(DescribeArgs),
     /// Print live messages, decoded, slowing nobody
     Tap(TapArgs),
+    /// Show, export or reset the latency histograms
+    Latency(LatencyArgs),
     /// Look at this host as an expert would: what costs latency, and what mends it
     Doctor(DoctorArgs),
     /// Check a topology file: every mistake with its line and remedy

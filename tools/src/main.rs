@@ -9,6 +9,7 @@ mod doctor;
 mod error;
 mod fabric_commands;
 mod journal_commands;
+mod latency;
 mod locate;
 mod logging;
 mod observe;
@@ -45,6 +46,7 @@ fn run(command: &Command) -> error::Result<ExitCode> {
         Command::Status(args) => status::run(args)?,
         Command::Describe(args) => describe::run(args)?,
         Command::Tap(args) => tap::run(args)?,
+        Command::Latency(args) => latency::run(args)?,
         Command::Doctor(args) => return doctor::run(args),
         Command::Check(args) => return check::run(args),
         Command::Up(args) => supervise::up(args)?,

@@ -3,7 +3,7 @@
 use crate::error::{Result, ToolError};
 use crate::locate::Location;
 use crate::observe::{FabricState, Watcher};
-use crate::text::{age, count, rate};
+use crate::text::{age, count, nanoseconds, rate};
 use clap::Args;
 use selvedge_fabric::shared::paths::base_directory;
 use std::fmt::Write as _;
@@ -133,8 +133,42 @@ pub fn describe(state: &FabricState) -> String {
             consumer.kind
         );
     }
+    write_latencies(&mut text, state);
+    for alarm in &state.alarms {
+        let _ = writeln!(text, "  ALARM {}: {}: {}", alarm.alarm, alarm.subject, alarm.detail);
+    }
     for note in &state.notes {
         let _ = writeln!(text, "  note: {note}");
     }
     text
+}
+
+fn write_latencies(text: &mut String, state: &FabricState) {
+    let sources = state.sources.iter().map(|one| ("publish to sequenced", &one.name, one.latency));
+    let consumers = state
+        .consumers
+        .iter()
+        .map(|one| ("sequenced to consumed", &one.name, one.latency));
+    let mut first = true;
+    for (hop, name, latency) in sources.chain(consumers) {
+        let Some(latency) = latency else {
+            continue;
+        };
+        if first {
+            let _ = writeln!(
+                text,
+                "  {:<22} {:<18} {:>8} {:>8} {:>8} {:>8}",
+                "latency", "", "p50", "p99", "p99.9", "max"
+            );
+            first = false;
+        }
+        let _ = writeln!(
+            text,
+            "  {hop:<22} {name:<18} {:>8} {:>8} {:>8} {:>8}",
+            nanoseconds(latency.p50_ns),
+            nanoseconds(latency.p99_ns),
+            nanoseconds(latency.p99_9_ns),
+            nanoseconds(latency.max_ns)
+        );
+    }
 }

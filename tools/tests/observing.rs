@@ -192,3 +192,54 @@ fn tap_follows_the_live_stream_until_it_is_told_to_stop() {
         (attached() == Some(0)).then_some(())
     });
 }
+
+#[test]
+fn latency_is_measured_all_the_time_and_starts_from_zero_when_asked() {
+    let place = Place::new();
+    let (fabric, mut sequencer) = place.fabric("timed");
+    let mut feed = producer(&fabric, "feed");
+    let mut reader = fabric
+        .consumer("strategy")
+        .start(Start::Oldest)
+        .attach()
+        .expect("the consumer is admitted");
+    let mut round_trip = |feed: &mut selvedge_fabric::Producer| {
+        quote(feed, 1);
+        wait_for("the quote", || {
+            let mut own = 0;
+            reader
+                .poll(64, |frame| own += usize::from(frame.header().source() != 0))
+                .expect("the stream can be read");
+            (own > 0).then_some(())
+        });
+    };
+    for _ in 0..20 {
+        round_trip(&mut feed);
+    }
+    let state = place.json(&["status", "timed", "--json"]);
+    let published = &state["sources"][0]["latency"];
+    let consumed = &state["consumers"][0]["latency"];
+    assert_eq!(published["samples"], 20, "one a run, and every message was a run: {state}");
+    assert!(consumed["samples"].as_u64() >= Some(20), "{state}");
+    for latency in [published, consumed] {
+        let number = |key: &str| latency[key].as_u64().expect("a number");
+        assert!(number("p50_ns") > 0 && number("p50_ns") <= number("p99_ns"));
+        assert!(number("p99_9_ns") <= number("max_ns") && number("max_ns") < 60_000_000_000);
+    }
+    let files = place.path().join("hgrm");
+    let files_name = files.to_str().expect("UTF-8");
+    let text = place.ok(&["latency", "timed", "--hgrm", files_name, "--reset"]);
+    assert!(text.contains("publish-to-sequenced") && text.contains("strategy"), "{text}");
+    let hgrm = std::fs::read_to_string(files.join("publish-to-sequenced.feed.hgrm"))
+        .expect("the export");
+    assert!(hgrm.contains("1/(1-Percentile)") && hgrm.contains("Total count    =           20]"), "{hgrm}");
+    let state = place.json(&["status", "timed", "--json"]);
+    assert!(state["sources"][0]["latency"].is_null(), "{state}");
+    for _ in 0..3 {
+        round_trip(&mut feed);
+    }
+    let state = place.json(&["status", "timed", "--json"]);
+    assert_eq!(state["sources"][0]["latency"]["samples"], 3);
+    drop(feed);
+    sequencer.terminate();
+}

@@ -201,3 +201,29 @@ fn the_doctor_reports_findings_measures_and_changes_nothing() {
     assert_eq!(output.status.code(), Some(3));
     assert!(String::from_utf8_lossy(&output.stdout).contains("8000 do not exist"));
 }
+
+#[test]
+fn what_the_topology_promises_and_is_not_kept_raises_an_alarm() {
+    let place = Place::new();
+    let more = "[latency]\npublish_to_sequenced_p99 = \"1ns\"\n\
+                [[producer]]\nname = \"feed\"\npatience = \"60s\"\n\
+                [[consumer]]\nname = \"strategy\"\n";
+    let (file, _disk) = topology(&place, "alarmed", more);
+    let file = file.to_str().expect("a path in UTF-8");
+    place.ok(&["up", file]);
+    let alarms = || -> Vec<String> {
+        let state = place.json(&["status", "alarmed", "--json"]);
+        let list = state["alarms"].as_array().expect("a list");
+        list.iter().map(|alarm| format!("{} {}", alarm["alarm"], alarm["subject"])).collect()
+    };
+    assert_eq!(alarms(), ["\"away\" \"feed\"", "\"away\" \"strategy\""]);
+    let fabric = place.attach("alarmed");
+    let mut feed = producer(&fabric, "feed");
+    quote(&mut feed, 1);
+    wait_for("the budget's alarm", || {
+        (alarms() == ["\"away\" \"strategy\"", "\"latency-budget\" \"feed\""]).then_some(())
+    });
+    assert!(place.ok(&["status", "alarmed"]).contains("ALARM latency-budget: feed: p99"));
+    drop(feed);
+    place.ok(&["down", file]);
+}

@@ -1,5 +1,7 @@
 //! A fabric at one moment, as data: what `status --json`, `top` and the exporter show.
 
+use super::alarms::Alarm;
+use super::latency::LatencyState;
 use serde::Serialize;
 
 /// A fabric at one moment.
@@ -31,6 +33,10 @@ pub struct FabricState {
     pub sources: Vec<SourceState>,
     /// Consumers, by name.
     pub consumers: Vec<ConsumerState>,
+    /// The journal's disk, where the fabric was started from a topology file with one.
+    pub journal: Option<JournalState>,
+    /// What somebody should look at.
+    pub alarms: Vec<Alarm>,
     /// What the fabric did not get.
     pub notes: Vec<String>,
 }
@@ -71,6 +77,8 @@ pub struct SourceState {
     pub fill_percent: f64,
     /// Seconds since it was last seen to move; null while it has not been seen to.
     pub idle_s: Option<f64>,
+    /// From publishing to sequencing, since the last reset.
+    pub latency: Option<LatencyState>,
 }
 
 /// A consumer.
@@ -94,13 +102,17 @@ pub struct ConsumerState {
     pub rate: f64,
     /// Seconds since it was last seen to move; null while it has not been seen to.
     pub idle_s: Option<f64>,
+    /// From sequencing to the end of its handler, since the last reset.
+    pub latency: Option<LatencyState>,
 }
 
-impl FabricState {
-    /// Whether the stream can move: a sequencer that lives and takes messages.
-    pub fn running(&self) -> bool {
-        self.sequencer
-            .as_ref()
-            .is_some_and(|sequencer| sequencer.state == "running")
-    }
+/// The journal's disk.
+#[derive(Clone, Debug, Serialize)]
+pub struct JournalState {
+    /// The journal's directory.
+    pub directory: String,
+    /// Bytes free there.
+    pub free_bytes: u64,
+    /// Bytes that should stay free.
+    pub keep_free_bytes: u64,
 }

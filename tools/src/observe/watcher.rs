@@ -1,11 +1,16 @@
 //! Looks at a fabric again and again, and remembers enough to tell rates and standstills.
 
+use super::alarms::alarms;
+use super::latency::{LatencyState, latencies};
 use super::ring_fill::RingFill;
-use super::state::{ConsumerState, FabricState, SequencerState, SourceState};
+use super::state::{ConsumerState, FabricState, JournalState, SequencerState, SourceState};
 use crate::error::Result;
 use crate::locate::Location;
+use crate::supervise::kept_topology;
+use crate::topology::{self, Topology};
 use selvedge_fabric::Fabric;
 use selvedge_fabric::host::ticks::utc_ns;
+use selvedge_fabric::latency::LatencySubject;
 use selvedge_fabric::memory::Access;
 use selvedge_fabric::shared::bank::{SequencerStatus, SourceEntry};
 use selvedge_fabric::shared::cursor::{ConsumerKind, CursorFile};
@@ -29,6 +34,7 @@ const MAX_NAMES: usize = 4096;
 #[derive(Debug)]
 pub struct Watcher {
     fabric: Fabric,
+    topology: Option<Topology>,
     last_look: Option<Instant>,
     moves: HashMap<String, Movement>,
     rings: HashMap<u64, Option<RingFill>>,
@@ -58,23 +64,12 @@ impl Watcher {
     /// Watches `fabric`.
     pub fn of(fabric: Fabric) -> Self {
         Watcher {
+            topology: topology::load(&kept_topology(fabric.paths().root())).ok(),
             fabric,
             last_look: None,
             moves: HashMap::new(),
             rings: HashMap::new(),
         }
-    }
-
-    /// The fabric.
-    pub fn fabric(&self) -> &Fabric {
-        &self.fabric
-    }
-
-    /// Looks twice, `apart` from each other, so that rates are known.
-    pub fn look_twice(&mut self, apart: Duration) -> FabricState {
-        self.look();
-        std::thread::sleep(apart);
-        self.look()
     }
 
     /// Looks.
@@ -90,7 +85,7 @@ impl Watcher {
         let consumers = self.consumers(now, interval, next_sequence);
         let rate = self.moved("stream", next_sequence, now, interval).rate;
         let memory = self.fabric.memory();
-        FabricState {
+        let mut state = FabricState {
             fabric: self.fabric.name().to_owned(),
             directory: self.fabric.paths().root().display().to_string(),
             taken_ns: utc_ns(),
@@ -104,8 +99,41 @@ impl Watcher {
             sequencer,
             sources,
             consumers,
+            journal: self.journal(),
+            alarms: Vec::new(),
             notes: memory.notes,
+        };
+        self.add_latencies(&mut state);
+        state.alarms = alarms(&state, self.topology.as_ref());
+        state
+    }
+
+    fn add_latencies(&self, state: &mut FabricState) {
+        for (subject, snapshot) in latencies(&self.fabric) {
+            let latency = LatencyState::of(&snapshot);
+            match subject {
+                LatencySubject::Source { name, .. } => {
+                    if let Some(source) = state.sources.iter_mut().find(|one| one.name == name) {
+                        source.latency = latency;
+                    }
+                }
+                LatencySubject::Consumer { name } => {
+                    if let Some(one) = state.consumers.iter_mut().find(|one| one.name == name) {
+                        one.latency = latency;
+                    }
+                }
+            }
         }
+    }
+
+    fn journal(&self) -> Option<JournalState> {
+        let plan = self.topology.as_ref()?.journal.as_ref()?;
+        let status = nix::sys::statvfs::statvfs(&plan.directory.value).ok()?;
+        Some(JournalState {
+            directory: plan.directory.value.display().to_string(),
+            free_bytes: status.blocks_available() as u64 * status.fragment_size() as u64,
+            keep_free_bytes: plan.keep_free,
+        })
     }
 
     fn moved(&mut self, what: &str, position: u64, now: Instant, interval: f64) -> Moved {
@@ -199,6 +227,7 @@ impl Watcher {
                 capacity,
                 fill_percent: percent(waiting, capacity),
                 idle_s: moved.idle,
+                latency: None,
             });
         }
         self.rings.retain(|nonce, _| mapped.contains(nonce));
@@ -263,6 +292,7 @@ impl Watcher {
                 capacity: 0,
                 fill_percent: 0.0,
                 idle_s: None,
+                latency: None,
             });
         }
         states
@@ -305,6 +335,7 @@ impl Watcher {
                 lag_percent: percent(lag, self.fabric.control().stream_capacity),
                 rate: moved.rate,
                 idle_s: moved.idle,
+                latency: None,
             });
         }
         states
