@@ -2,8 +2,10 @@
 
 use crate::demo::{DemoArgs, GroupArgs};
 use crate::check::CheckArgs;
+use crate::completions::CompletionsArgs;
 use crate::describe::DescribeArgs;
 use crate::doctor::DoctorArgs;
+use crate::exporter::ExporterArgs;
 use crate::fabric_commands::{CreateArgs, RemoveArgs, SequencerArgs};
 use crate::journal_commands::JournalArgs;
 use crate::latency::LatencyArgs;
@@ -11,6 +13,8 @@ use crate::logging::LogFormat;
 use crate::status::StatusArgs;
 use crate::supervise::{DownArgs, UpArgs};
 use crate::tap::TapArgs;
+use crate::top::TopArgs;
+use crate::tune::TuneArgs;
 use clap::{Parser, Subcommand};
 
 /// An ultra-low-latency shared-memory messaging fabric: one total order over all producers, read
@@ -40,6 +44,10 @@ pub enum Command {
     /// Show who takes part and how they keep up
     #[command(visible_alias = "stat")]
     Status(StatusArgs),
+    /// Watch a fabric live
+    Top(TopArgs),
+    /// Serve metrics for Prometheus
+    Exporter(ExporterArgs),
     /// Show message types with their fields
     Describe(DescribeArgs),
     /// Print live messages, decoded, slowing nobody
@@ -48,6 +56,10 @@ pub enum Command {
     Latency(LatencyArgs),
     /// Look at this host as an expert would: what costs latency, and what mends it
     Doctor(DoctorArgs),
+    /// Print what an expert would set on this host, as a script; applies nothing
+    Tune(TuneArgs),
+    /// Print a shell's completions
+    Completions(CompletionsArgs),
     /// Check a topology file: every mistake with its line and remedy
     Check(CheckArgs),
     /// Start a fabric with its agents from a topology file

@@ -138,6 +138,15 @@ pub enum ToolError {
         /// How long was waited.
         waited_s: u64,
     },
+    /// Something that needs a terminal has none.
+    #[error("`top` needs a terminal: for scripts there is `selvedge status --json --watch`")]
+    NoTerminal,
+    /// It is not clear which fabric is meant.
+    #[error("name a fabric: this host has {names}")]
+    WhichFabric {
+        /// Those that there are.
+        names: String,
+    },
     /// No message type is called so.
     #[error("no message type is called `{wanted}`: this fabric has {known}")]
     UnknownType {

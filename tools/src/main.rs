@@ -2,11 +2,13 @@
 
 mod check;
 mod cli;
+mod completions;
 mod decode;
 mod demo;
 mod describe;
 mod doctor;
 mod error;
+mod exporter;
 mod fabric_commands;
 mod journal_commands;
 mod latency;
@@ -17,7 +19,9 @@ mod status;
 mod supervise;
 mod tap;
 mod text;
+mod top;
 mod topology;
+mod tune;
 
 use clap::Parser;
 use cli::{Cli, Command};
@@ -46,8 +50,12 @@ fn run(command: &Command) -> error::Result<ExitCode> {
         Command::Status(args) => status::run(args)?,
         Command::Describe(args) => describe::run(args)?,
         Command::Tap(args) => tap::run(args)?,
+        Command::Top(args) => top::run(args)?,
+        Command::Exporter(args) => exporter::run(args)?,
         Command::Latency(args) => latency::run(args)?,
         Command::Doctor(args) => return doctor::run(args),
+        Command::Tune(args) => tune::run(args)?,
+        Command::Completions(args) => completions::run(args)?,
         Command::Check(args) => return check::run(args),
         Command::Up(args) => supervise::up(args)?,
         Command::Down(args) => supervise::down(args)?,

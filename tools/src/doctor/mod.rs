@@ -8,9 +8,9 @@ mod measured;
 mod print;
 mod scope;
 
-pub use checks::run_plan;
+pub use checks::{run as findings, run_plan};
 pub use finding::{Finding, Severity};
-pub use host::{Cores, Host};
+pub use host::{Cores, Host, cores_text};
 pub use scope::Scope;
 
 use crate::error::{Result, ToolError};

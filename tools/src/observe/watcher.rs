@@ -10,9 +10,10 @@ use crate::supervise::kept_topology;
 use crate::topology::{self, Topology};
 use selvedge_fabric::Fabric;
 use selvedge_fabric::host::ticks::utc_ns;
-use selvedge_fabric::latency::LatencySubject;
+use selvedge_fabric::latency::{LatencyFile, LatencySnapshot, LatencySubject};
 use selvedge_fabric::memory::Access;
 use selvedge_fabric::shared::bank::{SequencerStatus, SourceEntry};
+use selvedge_fabric::shared::control::ControlRecord;
 use selvedge_fabric::shared::cursor::{ConsumerKind, CursorFile};
 use selvedge_fabric::shared::paths::split_source_file;
 use selvedge_fabric::shared::registration::RegistrationFile;
@@ -70,6 +71,22 @@ impl Watcher {
             moves: HashMap::new(),
             rings: HashMap::new(),
         }
+    }
+
+    /// Whether the fabric is still the one that is under its name.
+    pub fn is_current(&self) -> bool {
+        ControlRecord::read(&self.fabric.paths().control())
+            .is_ok_and(|control| control.fabric_id == self.fabric.control().fabric_id)
+    }
+
+    /// Every latency histogram, since its writer began: for those who take differences themselves.
+    pub fn latencies(&self) -> Vec<(LatencySubject, LatencySnapshot)> {
+        LatencyFile::all(&self.fabric)
+    }
+
+    /// How far fabric time is ahead of the host's clock.
+    pub fn clock_offset_ns(&self) -> i64 {
+        self.fabric.now_ns() as i64 - utc_ns() as i64
     }
 
     /// Looks.
