@@ -23,6 +23,8 @@ mod fabric;
 #[cfg(not(loom))]
 pub mod host;
 #[cfg(not(loom))]
+pub mod latency;
+#[cfg(not(loom))]
 pub mod memory;
 #[cfg(not(loom))]
 mod participants;

@@ -40,7 +40,7 @@ pub struct JournalAgent {
 
 enum Reading {
     Pending(PendingConsumer),
-    Attached(Consumer),
+    Attached(Box<Consumer>),
 }
 
 impl JournalAgent {
@@ -158,7 +158,7 @@ impl JournalAgent {
         if let Reading::Pending(pending) = &mut self.reading {
             return match pending.poll().map_err(JournalError::Fabric)? {
                 Some(consumer) => {
-                    self.reading = Reading::Attached(consumer);
+                    self.reading = Reading::Attached(Box::new(consumer));
                     Ok(Progress::Worked)
                 }
                 None => Ok(Progress::Idle),

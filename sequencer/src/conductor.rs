@@ -14,6 +14,7 @@ use selvedge_fabric::frame::system::{
 };
 use selvedge_fabric::host::process::{ProcessIdentity, ProcessWatch};
 use selvedge_fabric::host::ticks::utc_ns;
+use selvedge_fabric::latency::{LatencyRecorder, LatencySubject};
 use selvedge_fabric::memory::Mapping;
 use selvedge_fabric::message::{Message, MessageSchema};
 use selvedge_fabric::protocol::epoch::EpochWord;
@@ -369,7 +370,12 @@ impl Conductor {
         let control = self.fabric.control();
         let ring_path = source_ring(&self.fabric.ring_directory(), name, registration.nonce);
         let ring = Mapping::open_untrusted(&ring_path).map_err(|error| error.to_string())?;
-        let source = self.map_ring(&registration, &ring, id, last)?;
+        let mut source = self.map_ring(&registration, &ring, id, last)?;
+        let measured = LatencySubject::Source {
+            name: name.to_owned(),
+            bank: self.bank.index(),
+        };
+        source.latency = LatencyRecorder::create(&self.fabric, &measured).ok();
         let entry = SourceEntry {
             nonce: registration.nonce,
             name: name.to_owned(),

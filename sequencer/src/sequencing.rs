@@ -240,7 +240,7 @@ impl Sequencing {
         self.counters.messages += taken;
         self.account();
         if published_ticks != 0 {
-            self.record_latency(ticks.saturating_sub(published_ticks));
+            self.record_latency(index, ticks.saturating_sub(published_ticks));
         }
     }
 
@@ -303,9 +303,12 @@ impl Sequencing {
     }
 
     #[inline(always)]
-    fn record_latency(&mut self, ticks: u64) {
+    fn record_latency(&mut self, index: usize, ticks: u64) {
         let ns = self.stamper.calibration().span_ns(ticks).max(1);
         self.latency.saturating_record(ns);
+        if let Some(latency) = &self.sources[index].latency {
+            latency.record(ns);
+        }
     }
 
     #[cold]

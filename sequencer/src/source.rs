@@ -3,6 +3,7 @@
 
 use selvedge_fabric::checked_offset;
 use selvedge_fabric::frame::{Flags, FrameHeader, SourceId};
+use selvedge_fabric::latency::LatencyRecorder;
 use selvedge_fabric::message::MessageSchema;
 use selvedge_fabric::protocol::Words;
 use selvedge_fabric::protocol::ingress::{Consumed, INGRESS_HEADER_WORDS, IngressReader};
@@ -27,6 +28,8 @@ pub(crate) struct Source {
     message_limit: usize,
     schemas: Vec<(u16, u16)>,
     pub(crate) nonce: u64,
+    /// From publishing to sequencing; a source is served without where it could not be made.
+    pub(crate) latency: Option<LatencyRecorder>,
 }
 
 /// Why a run of messages ended.
@@ -96,6 +99,7 @@ impl Source {
                 .collect(),
             reader: parts.reader,
             nonce: parts.nonce,
+            latency: None,
         })
     }
 

@@ -1,8 +1,20 @@
 //! The command line.
 
+use crate::check::CheckArgs;
+use crate::completions::CompletionsArgs;
 use crate::demo::{DemoArgs, GroupArgs};
+use crate::describe::DescribeArgs;
+use crate::doctor::DoctorArgs;
+use crate::exporter::ExporterArgs;
 use crate::fabric_commands::{CreateArgs, RemoveArgs, SequencerArgs};
 use crate::journal_commands::JournalArgs;
+use crate::latency::LatencyArgs;
+use crate::logging::LogFormat;
+use crate::status::StatusArgs;
+use crate::supervise::{DownArgs, UpArgs};
+use crate::tap::TapArgs;
+use crate::top::TopArgs;
+use crate::tune::TuneArgs;
 use clap::{Parser, Subcommand};
 use selvedge_measure::bench::BenchArgs;
 
@@ -11,6 +23,9 @@ use selvedge_measure::bench::BenchArgs;
 #[derive(Parser, Debug)]
 #[command(name = "selvedge", version, about, long_about = None, arg_required_else_help = true)]
 pub struct Cli {
+    /// How logs are written, to standard error; SELVEDGE_LOG=debug says more.
+    #[arg(long, global = true, value_enum, default_value_t = LogFormat::Human, env = "SELVEDGE_LOG_FORMAT", hide_env = true)]
+    pub log_format: LogFormat,
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
@@ -29,6 +44,31 @@ pub enum Command {
     Sequencer(SequencerArgs),
     /// List the fabrics of this host
     Ls,
+    /// Show who takes part and how they keep up
+    #[command(visible_alias = "stat")]
+    Status(StatusArgs),
+    /// Watch a fabric live
+    Top(TopArgs),
+    /// Serve metrics for Prometheus
+    Exporter(ExporterArgs),
+    /// Show message types with their fields
+    Describe(DescribeArgs),
+    /// Print live messages, decoded, slowing nobody
+    Tap(TapArgs),
+    /// Show, export or reset the latency histograms
+    Latency(LatencyArgs),
+    /// Look at this host as an expert would: what costs latency, and what mends it
+    Doctor(DoctorArgs),
+    /// Print what an expert would set on this host, as a script; applies nothing
+    Tune(TuneArgs),
+    /// Print a shell's completions
+    Completions(CompletionsArgs),
+    /// Check a topology file: every mistake with its line and remedy
+    Check(CheckArgs),
+    /// Start a fabric with its agents from a topology file
+    Up(UpArgs),
+    /// End a fabric in order
+    Down(DownArgs),
     /// Remove a fabric
     Remove(RemoveArgs),
     /// Record, verify, compare and show journals

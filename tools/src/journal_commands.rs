@@ -1,7 +1,7 @@
 //! `journal`: record, verify, digest, dump.
 
 use crate::error::{Result, ToolError};
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use selvedge_fabric::Fabric;
 use selvedge_fabric::agent::{Agent, Progress};
 use selvedge_fabric::frame::FrameHeader;
@@ -9,11 +9,12 @@ use selvedge_fabric::host::IdleStrategy;
 use selvedge_fabric::host::affinity::pin_current_thread;
 use selvedge_fabric::message::{FieldKind, FieldSchema, MessageSchema};
 use selvedge_journal::{
-    JournalAgent, JournalConfig, JournalReader, Verdict, VerifyOptions, digest, verify,
+    JournalAgent, JournalConfig, JournalReader, SyncPolicy, Verdict, VerifyOptions, digest, verify,
 };
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Options of `journal`.
 #[derive(Args, Clone, Debug)]
@@ -36,6 +37,12 @@ enum JournalCommand {
         /// What to do when there is nothing to do: busy, pause, yield or park.
         #[arg(long, default_value_t = IdleStrategy::Park)]
         idle: IdleStrategy,
+        /// When what is written survives a loss of power.
+        #[arg(long, value_enum, default_value_t = DurabilityChoice::Interval)]
+        durability: DurabilityChoice,
+        /// The interval, in microseconds.
+        #[arg(long, value_name = "US", default_value_t = 10_000)]
+        sync_every_us: u64,
     },
     /// Check every byte
     Verify {
@@ -66,6 +73,17 @@ enum JournalCommand {
     },
 }
 
+/// When what is written survives a loss of power.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+enum DurabilityChoice {
+    /// After every block.
+    Block,
+    /// Every so often.
+    Interval,
+    /// When a segment is closed.
+    Close,
+}
+
 /// Runs a `journal` command.
 pub fn run(args: &JournalArgs) -> Result<()> {
     match &args.command {
@@ -74,12 +92,24 @@ pub fn run(args: &JournalArgs) -> Result<()> {
             directory,
             core,
             idle,
+            durability,
+            sync_every_us,
         } => {
             if let Some(core) = core {
                 pin_current_thread(*core)?;
             }
             let fabric = Fabric::attach(fabric)?;
-            let mut agent = JournalAgent::new(&fabric, directory, &JournalConfig::default())?;
+            let config = JournalConfig {
+                sync: match durability {
+                    DurabilityChoice::Block => SyncPolicy::EveryBlock,
+                    DurabilityChoice::Close => SyncPolicy::OnlyAtClose,
+                    DurabilityChoice::Interval => {
+                        SyncPolicy::EveryInterval(Duration::from_micros(*sync_every_us))
+                    }
+                },
+                ..JournalConfig::default()
+            };
+            let mut agent = JournalAgent::new(&fabric, directory, &config)?;
             let mut idle_rounds = 0;
             loop {
                 match agent.do_work().map_err(ToolError::role("journal"))? {

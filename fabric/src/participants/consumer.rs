@@ -8,6 +8,7 @@ use super::start::Start;
 use crate::error::{FabricError, Result};
 use crate::fabric::Fabric;
 use crate::host::IdleStrategy;
+use crate::latency::ConsumedLatency;
 use crate::protocol::gating::GatingCursor;
 use crate::shared::cursor::{ConsumerKind, CursorFile};
 use std::ops::ControlFlow;
@@ -145,6 +146,7 @@ impl PendingConsumer {
             return Ok(None);
         };
         Ok(Some(Consumer {
+            latency: ConsumedLatency::new(&self.fabric, &self.name),
             name: std::mem::take(&mut self.name),
             file: registered.file,
             cursor,
@@ -200,6 +202,7 @@ pub struct Consumer {
     file: CursorFile,
     cursor: GatingCursor,
     place: Place,
+    latency: Option<ConsumedLatency>,
 }
 
 impl Consumer {
@@ -244,6 +247,8 @@ impl Consumer {
         if count == 0 {
             return Ok(0);
         }
+        // The time stamp of the first frame, the one that was waited for.
+        let stamped_ns = self.place.reader().word(0, 1);
         let inside = InsideHandler::enter();
         let run = self.place.run();
         let mut read = 0;
@@ -259,6 +264,9 @@ impl Consumer {
         drop(inside);
         self.place.advance(read);
         self.cursor.release(self.place.next());
+        if let Some(latency) = &mut self.latency {
+            latency.record(stamped_ns, self.place.reader().epoch());
+        }
         Ok(read as usize)
     }
 }

@@ -353,6 +353,11 @@ impl Bank {
         })
     }
 
+    /// The record of the calibration: its key changes with each.
+    pub(crate) fn calibration_record(&self) -> Option<Record> {
+        self.record(CLOCK_AT, LINE_WORDS)
+    }
+
     /// Publishes the `revision`th calibration.
     pub fn set_calibration(&self, revision: u64, calibration: &Calibration) {
         if let Some(record) = self.record(CLOCK_AT, LINE_WORDS) {
