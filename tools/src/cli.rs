@@ -3,6 +3,7 @@
 use crate::demo::{DemoArgs, GroupArgs};
 use crate::fabric_commands::{CreateArgs, RemoveArgs, SequencerArgs};
 use crate::journal_commands::JournalArgs;
+use crate::torture::{RoleArgs, TortureArgs};
 use clap::{Parser, Subcommand};
 
 /// An ultra-low-latency shared-memory messaging fabric: one total order over all producers, read
@@ -30,9 +31,14 @@ pub enum Command {
     Remove(RemoveArgs),
     /// Record, verify, compare and show journals
     Journal(JournalArgs),
+    /// Kill and freeze processes of a fabric under load, and account for every message
+    Torture(TortureArgs),
     /// One process of the demo
     #[command(hide = true)]
     DemoGroup(GroupArgs),
+    /// One process of the torture
+    #[command(hide = true)]
+    TortureRole(RoleArgs),
 }
 
 #[cfg(test)]

@@ -67,6 +67,12 @@ pub enum ToolError {
         /// The first places.
         detail: String,
     },
+    /// A torture found something.
+    #[error("torture: {detail}")]
+    Torture {
+        /// What.
+        detail: String,
+    },
     /// A person pressed Ctrl-C.
     #[error("interrupted")]
     Interrupted,

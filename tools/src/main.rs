@@ -5,6 +5,7 @@ mod demo;
 mod error;
 mod fabric_commands;
 mod journal_commands;
+mod torture;
 
 use clap::Parser;
 use cli::{Cli, Command};
@@ -20,6 +21,8 @@ fn main() -> ExitCode {
         Command::Ls => fabric_commands::list(),
         Command::Remove(args) => fabric_commands::remove(args),
         Command::Journal(args) => journal_commands::run(args),
+        Command::Torture(args) => torture::run(args),
+        Command::TortureRole(args) => torture::run_role(args),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
