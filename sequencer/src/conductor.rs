@@ -137,7 +137,7 @@ pub(crate) struct ConductorParts<'a> {
     pub(crate) bank: Bank,
     pub(crate) word: EpochWord,
     pub(crate) recovered: &'a Recovered,
-    pub(crate) consumers: &'a [(usize, ConsumerEntry)],
+    pub(crate) consumers: &'a [(usize, ConsumerEntry, CursorFile)],
     pub(crate) commands: rtrb::Producer<Command>,
     pub(crate) events: rtrb::Consumer<Event>,
     pub(crate) calibration: Calibration,
@@ -152,15 +152,19 @@ impl Conductor {
         let fabric = parts.fabric;
         let mut consumers: Vec<Option<KnownConsumer>> = Vec::new();
         consumers.resize_with(MAX_CONSUMERS, || None);
-        for (place, entry) in parts.consumers {
-            let path = fabric.paths().consumer(&entry.name);
-            if let Ok(file) = CursorFile::open(&path, Access::Read)
-                && let Ok(registration) = file.read()
-            {
+        for (place, entry, file) in parts.consumers {
+            // The very file that the takeover holds for: another incarnation may have taken the
+            // name since. That one is found and admitted like any newcomer, and the hold of the
+            // one before ends then.
+            if let Ok(registration) = file.read() {
                 let watch = ProcessWatch::new(entry.process);
                 if watch.is_some() || registration.essential {
-                    consumers[*place] =
-                        Some(KnownConsumer::new(&entry.name, &registration, file, watch));
+                    consumers[*place] = Some(KnownConsumer::new(
+                        &entry.name,
+                        &registration,
+                        file.clone(),
+                        watch,
+                    ));
                 }
             }
         }
@@ -203,7 +207,7 @@ impl Conductor {
             fabric,
         };
         // Consumers that the takeover kept but whose processes have died since.
-        for (place, entry) in parts.consumers {
+        for (place, entry, _) in parts.consumers {
             if conductor.consumers[*place].is_none() {
                 conductor.backlog.push_back(Command::RemoveConsumer {
                     place: *place,

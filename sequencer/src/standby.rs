@@ -44,6 +44,8 @@ pub enum Watch {
     Healthy,
     /// It has stopped in order, or there never was one: nothing to take over.
     Stopped,
+    /// There is something to take over, but every bank is still needed: ask again.
+    Waiting(SequencerError),
     /// This process is the sequencer now.
     TakenOver(Box<Sequencer>),
 }
@@ -132,6 +134,7 @@ impl Standby {
             Ok(sequencer) => Ok(Watch::TakenOver(Box::new(sequencer))),
             // Another standby was faster: watch that one.
             Err(SequencerError::Fabric(FabricError::Replaced { .. })) => Ok(Watch::Healthy),
+            Err(error @ SequencerError::NoBank { .. }) => Ok(Watch::Waiting(error)),
             Err(error) => Err(error),
         }
     }

@@ -184,7 +184,7 @@ pub(super) fn granted(fabric: &Fabric, name: &str, registered: &Registered) -> R
 impl Drop for PendingConsumer {
     fn drop(&mut self) {
         if let Some(registered) = &self.registered {
-            registered.file.set_detached();
+            registered.file.set_not_admitted();
         }
     }
 }

@@ -159,7 +159,9 @@ impl StreamWriter {
         // What consumers hold below this epoch's first sequence lies in another bank.
         let gate = lowest.map_or(u64::MAX, |lowest| lowest.max(self.first) + capacity);
         if self.next < gate && self.next == self.intact_from + capacity {
-            self.intact_from += self.stride;
+            // Never past what a consumer holds: what it has not read is not announced as gone, for
+            // it may have to come back to it.
+            self.intact_from = (self.intact_from + self.stride).min(gate - capacity);
             self.bound.announce(self.intact_from);
         }
         self.limit = gate.min(self.intact_from + capacity).max(self.next);

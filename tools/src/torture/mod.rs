@@ -25,6 +25,7 @@ mod roles;
 mod sightings;
 mod stage;
 mod supervise;
+mod takeover;
 mod words;
 
 pub use options::{RoleArgs, TortureArgs};
@@ -96,6 +97,34 @@ fn torture(
     interrupted: &AtomicBool,
     findings: &mut Vec<String>,
 ) -> Result<Report> {
+    let fabric = Fabric::create(&FabricConfig {
+        stream_capacity: args.stream_capacity,
+        stream_payload_bytes: args.stream_payload_bytes,
+        ingress_capacity: args.ingress_capacity,
+        ..FabricConfig::new(FABRIC).in_directory(stage.fabrics())
+    })?;
+    let mut report = if args.takeover {
+        takeover::measure(args, stage, &fabric, interrupted)?
+    } else {
+        torment(args, stage, &fabric, interrupted, findings)?
+    };
+    let places = Places::of(stage, &fabric);
+    drop(fabric);
+    Fabric::remove_in(&stage.fabrics(), FABRIC, false)?;
+    for path in places.left() {
+        report.leaks += 1;
+        findings.push(format!("left: {}", path.display()));
+    }
+    Ok(report)
+}
+
+fn torment(
+    args: &TortureArgs,
+    stage: &Stage,
+    fabric: &Fabric,
+    interrupted: &AtomicBool,
+    findings: &mut Vec<String>,
+) -> Result<Report> {
     let roles = if args.roles.is_empty() {
         Role::ALL.to_vec()
     } else {
@@ -109,12 +138,6 @@ fn torture(
         every: Duration::from_millis(args.every),
         heartbeat_limit: Duration::from_millis(args.heartbeat_limit),
     });
-    let fabric = Fabric::create(&FabricConfig {
-        stream_capacity: args.stream_capacity,
-        stream_payload_bytes: args.stream_payload_bytes,
-        ingress_capacity: args.ingress_capacity,
-        ..FabricConfig::new(FABRIC).in_directory(stage.fabrics())
-    })?;
     for role in [Role::Audit, Role::Gating, Role::Observing, Role::Holding] {
         Sightings::create(&stage.sightings(role))?;
     }
@@ -130,19 +153,11 @@ fn torture(
     if let Ok(style) = ProgressStyle::with_template("{pos}/{len} faults {wide_bar} {elapsed}") {
         progress.set_style(style);
     }
-    let mut supervisor = Supervisor::new(args, stage, &fabric, interrupted)?;
+    let mut supervisor = Supervisor::new(args, stage, fabric, interrupted)?;
     supervisor.start(&lives)?;
     supervisor.torment(&faults, &mut |done| progress.set_position(done as u64))?;
     let deeds = supervisor.end()?;
     progress.finish_and_clear();
     findings.extend(deeds.failures.iter().cloned());
-    let mut report = account(stage, &deeds, findings)?;
-    let places = Places::of(stage, &fabric);
-    drop(fabric);
-    Fabric::remove_in(&stage.fabrics(), FABRIC, false)?;
-    for path in places.left() {
-        report.leaks += 1;
-        findings.push(format!("left: {}", path.display()));
-    }
-    Ok(report)
+    account(stage, &deeds, findings)
 }

@@ -35,7 +35,7 @@ pub(super) fn run(context: &Context) -> Result<()> {
                     Err(error) => return Err(error.into()),
                 }
             }
-            Watch::Healthy => {}
+            Watch::Healthy | Watch::Waiting(_) => {}
         }
         context.args.idle.idle(rounds);
         rounds += 1;
