@@ -5,6 +5,7 @@
 //! is to be unmapped. So the path never waits for the operating system.
 
 use crate::messages::{Announcement, Arrival, Command, Event};
+use crate::prepared::Rings;
 use crate::source::{Source, SourceParts};
 use crate::takeover::Recovered;
 use selvedge_fabric::Fabric;
@@ -14,7 +15,7 @@ use selvedge_fabric::frame::system::{
 };
 use selvedge_fabric::host::process::{ProcessIdentity, ProcessWatch};
 use selvedge_fabric::host::ticks::utc_ns;
-use selvedge_fabric::memory::{Access, Mapping};
+use selvedge_fabric::memory::Access;
 use selvedge_fabric::message::{Message, MessageSchema};
 use selvedge_fabric::protocol::epoch::EpochWord;
 use selvedge_fabric::protocol::ingress::{IngressReader, RingShape};
@@ -116,6 +117,7 @@ pub(crate) struct Conductor {
     alarms: Vec<String>,
     raised: u64,
     stream_capacity: u64,
+    rings: Rings,
     word: EpochWord,
     sources_directory: DirectoryWatch,
     consumers_directory: DirectoryWatch,
@@ -138,6 +140,7 @@ pub(crate) struct ConductorParts<'a> {
     pub(crate) word: EpochWord,
     pub(crate) recovered: &'a Recovered,
     pub(crate) consumers: &'a [(usize, ConsumerEntry, CursorFile)],
+    pub(crate) rings: Rings,
     pub(crate) commands: rtrb::Producer<Command>,
     pub(crate) events: rtrb::Consumer<Event>,
     pub(crate) calibration: Calibration,
@@ -190,6 +193,7 @@ impl Conductor {
             alarms: Vec::new(),
             raised: 0,
             stream_capacity: fabric.control().stream_capacity,
+            rings: parts.rings,
             word: parts.word,
             sources_directory: DirectoryWatch::new(fabric.paths().sources()),
             consumers_directory: DirectoryWatch::new(fabric.paths().consumers()),
@@ -368,7 +372,6 @@ impl Conductor {
             self.last.resize(id + 1, 0);
         }
         let last = self.last[id];
-        let control = self.fabric.control();
         let ring_path = source_ring(&self.fabric.ring_directory(), name, registration.nonce);
         let source = self.map_ring(&registration, &ring_path, id, last)?;
         let entry = SourceEntry {
@@ -390,7 +393,7 @@ impl Conductor {
                 }
             })
             .collect();
-        let limit = control.message_limit();
+        let limit = self.fabric.control().message_limit();
         if let Some(large) = announcements.iter().find(|a| a.payload.len() > limit) {
             return Err(format!(
                 "the field table of one of its message types takes {} bytes, more than a message may have ({limit}): create the fabric with a larger payload ring",
@@ -468,14 +471,21 @@ impl Conductor {
     }
 
     fn map_ring(
-        &self,
+        &mut self,
         registration: &Registration,
         ring_path: &Path,
         id: usize,
         last: u64,
     ) -> Result<Source, String> {
         let control = self.fabric.control();
-        let ring = Mapping::open(ring_path, Access::Read).map_err(|error| error.to_string())?;
+        let ring = self
+            .rings
+            .take(
+                registration.nonce,
+                ring_path,
+                registration.ring_bytes(u64::from(control.slot_bytes)),
+            )
+            .map_err(|error| error.to_string())?;
         let slots_offset = registration.slots_offset as usize;
         let slot_bytes = registration.capacity as usize * control.slot_bytes as usize;
         let slots = ring

@@ -8,6 +8,7 @@
 //! | module | concept |
 //! |---|---|
 //! | `standby` | watching a sequencer, taking over when it dies or freezes |
+//! | `prepared` | what a standby maps before it is needed |
 //! | `takeover` | opening an epoch, recovering what the predecessor's frames tell |
 //! | `sequencing` | the duty cycle: poll, check, stamp, publish |
 //! | `source` | one ingress ring, untrusted |
@@ -17,6 +18,7 @@
 mod conductor;
 mod error;
 mod messages;
+mod prepared;
 mod sequencing;
 mod source;
 mod stamp;
@@ -30,6 +32,7 @@ pub use standby::{Standby, StandbyConfig, Watch};
 
 use conductor::{Conductor, ConductorParts};
 use hdrhistogram::Histogram;
+use prepared::Prepared;
 use selvedge_fabric::Fabric;
 use selvedge_fabric::clock::Calibration;
 use selvedge_fabric::frame::system::EpochOpened;
@@ -105,7 +108,13 @@ enum Conducting {
 impl Sequencer {
     /// Opens an epoch of the fabric. An error while another sequencer lives and has not stopped.
     pub fn start(fabric: &Fabric, config: &SequencerConfig) -> Result<Self> {
-        Self::open(fabric, config, None, Insistence::IfFree)
+        Self::open(
+            fabric,
+            config,
+            None,
+            Insistence::IfFree,
+            Prepared::new(fabric)?,
+        )
     }
 
     fn open(
@@ -113,8 +122,9 @@ impl Sequencer {
         config: &SequencerConfig,
         from: Option<EpochWord>,
         insistence: Insistence,
+        mut prepared: Prepared,
     ) -> Result<Self> {
-        let opened = takeover::open_epoch(fabric, from, insistence)?;
+        let opened = takeover::open_epoch(fabric, from, insistence, &mut prepared)?;
         let control = fabric.control();
         let ticks = control.tick_source();
         let now = match &config.time {
@@ -132,6 +142,7 @@ impl Sequencer {
             word: opened.word,
             recovered: &opened.recovered,
             consumers: &opened.consumers,
+            rings: prepared.into_rings(),
             commands: commands_in,
             events: events_out,
             calibration,

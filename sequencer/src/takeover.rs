@@ -2,6 +2,7 @@
 //! died, or never was.
 
 use crate::error::{Result, SequencerError};
+use crate::prepared::Prepared;
 use selvedge_fabric::frame::system::{SourceJoined, TYPE_REGISTERED};
 use selvedge_fabric::frame::{Flags, FrameHeader};
 use selvedge_fabric::host::process::ProcessIdentity;
@@ -64,10 +65,11 @@ pub(crate) fn open_epoch(
     fabric: &Fabric,
     from: Option<EpochWord>,
     insistence: Insistence,
+    prepared: &mut Prepared,
 ) -> Result<OpenedEpoch> {
-    let cell = fabric.epoch_for_sequencer()?;
+    let mut from = from;
     let (word, bank_index, claim) = loop {
-        let current = cell.load();
+        let current = prepared.epoch().load();
         if from.is_some_and(|from| from != current) {
             return Err(FabricError::Replaced {
                 epoch: from.map_or(0, EpochWord::epoch),
@@ -75,18 +77,25 @@ pub(crate) fn open_epoch(
             }
             .into());
         }
-        if insistence == Insistence::IfFree {
+        if insistence == Insistence::IfFree && from.is_none() {
             refuse_second(fabric)?;
         }
         let (bank_index, claim) = choose_bank(fabric, current)?;
         let word = EpochWord::new(current.epoch() + 1, bank_index);
-        if cell.take_over(current, word) {
+        if !prepared.epoch().take_over(current, word) {
+            continue;
+        }
+        // A consumer may have started in the bank between the choice and the move. Whoever starts
+        // now sees the move and waits for this epoch's grant; whoever started before is seen here.
+        if !is_bank_needed(fabric, bank_index) {
             break (word, bank_index, claim);
         }
+        // This epoch is never opened; the next has another bank.
+        from = Some(word);
     };
     // The claim keeps everybody else from writing the bank; and the predecessor's frames beyond
     // what the scan below sees are never accepted by anyone.
-    let bank = fabric.bank_for_sequencer(bank_index)?;
+    let bank = prepared.bank(fabric, bank_index)?;
     let previous = last_opened(fabric, word);
     let (first, recovered) = match previous {
         Some(opened) => recover(fabric, opened)?,
@@ -197,9 +206,7 @@ fn refuse_second(fabric: &Fabric) -> Result<()> {
 /// stands before the end of what is in it. Copying consumers hold no bank: its reuse overruns them,
 /// as a lap of the ring does. Who may still write it, a frozen sequencer, has it claimed.
 fn choose_bank(fabric: &Fabric, current: EpochWord) -> Result<(usize, FileClaim)> {
-    let opened = opened_banks(fabric);
-    let last = opened.iter().max_by_key(|opened| opened.epoch.epoch());
-    let slowest = holding_positions(fabric).into_iter().min();
+    let last = last_opened(fabric, EpochWord::new(u64::MAX >> 8, 0));
     for index in 0..MAX_BANKS {
         if current.is_some() && index == current.bank()
             || last.is_some_and(|last| index == last.epoch.bank())
@@ -210,24 +217,26 @@ fn choose_bank(fabric: &Fabric, current: EpochWord) -> Result<(usize, FileClaim)
         if !state.exists() {
             fabric.add_bank(index)?;
         }
-        let Some(bank) = fabric.bank_at(index) else {
-            continue;
-        };
         // Claimed first, looked at afterwards: what is seen then stays so.
         let Some(claim) = FileClaim::acquire(&state)? else {
             continue;
         };
-        let needed = bank
-            .header()
-            .read_any()
-            .is_some_and(|here| is_needed(&here, &opened, slowest));
-        if !needed {
+        if !is_bank_needed(fabric, index) {
             return Ok((index, claim));
         }
     }
     Err(SequencerError::NoBank {
         name: fabric.name().to_owned(),
     })
+}
+
+/// Whether a consumer that holds the stream may still read what the bank holds.
+fn is_bank_needed(fabric: &Fabric, index: usize) -> bool {
+    let here = fabric
+        .bank_at(index)
+        .and_then(|bank| bank.header().read_any());
+    let slowest = holding_positions(fabric).into_iter().min();
+    here.is_some_and(|here| is_needed(&here, &opened_banks(fabric), slowest))
 }
 
 /// What every bank that is open says.
