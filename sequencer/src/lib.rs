@@ -54,6 +54,9 @@ const QUEUE: usize = 1024;
 /// How often the conductor's thread makes a round.
 const CONDUCTOR_PERIOD: Duration = Duration::from_millis(1);
 
+/// Duty cycles before a new sequencer does anything else.
+const FIRST_CYCLES: usize = 4;
+
 /// Duty cycles between two looks at sources that leave, and at the heartbeat.
 const HOUSEKEEPING_CYCLES: u64 = 1024;
 
@@ -180,6 +183,10 @@ impl Sequencer {
         sequencing.announce(EpochOpened::TYPE, message.as_bytes().to_vec());
         // Sources that are there already are admitted before the first frame, not a round later.
         conductor.do_work();
+        // And what has waited for a sequencer is sequenced now: a thread to start takes time.
+        for _ in 0..FIRST_CYCLES {
+            sequencing.do_work()?;
+        }
         let conductor = match config.conductor {
             ConductorPlacement::Inline => Conducting::Inline(Box::new(conductor)),
             ConductorPlacement::Thread => {
