@@ -10,6 +10,7 @@ use crate::source::{Source, SourceParts};
 use crate::takeover::Recovered;
 use selvedge_fabric::Fabric;
 use selvedge_fabric::clock::Calibration;
+use selvedge_fabric::crash_point;
 use selvedge_fabric::frame::system::{
     FIRST_SYSTEM_TYPE, LEFT_CUT_OFF, LEFT_DETACHED, LEFT_DIED, SourceJoined, TYPE_REGISTERED,
 };
@@ -296,8 +297,11 @@ impl Conductor {
         if self.fabric.epoch().load() != self.word {
             return;
         }
+        crash_point!("leaving.published");
         let _ = std::fs::remove_file(ring_path);
+        crash_point!("leaving.ring_removed");
         let _ = std::fs::remove_file(path);
+        crash_point!("leaving.removed");
     }
 
     fn refuse(&mut self, nonce: u64, reason: String) {

@@ -3,6 +3,7 @@
 
 use crate::error::{Result, SequencerError};
 use crate::prepared::Prepared;
+use selvedge_fabric::crash_point;
 use selvedge_fabric::frame::system::{SourceJoined, TYPE_REGISTERED};
 use selvedge_fabric::frame::{Flags, FrameHeader};
 use selvedge_fabric::host::process::ProcessIdentity;
@@ -82,9 +83,11 @@ pub(crate) fn open_epoch(
         }
         let (bank_index, claim) = choose_bank(fabric, current)?;
         let word = EpochWord::new(current.epoch() + 1, bank_index);
+        crash_point!("takeover.claimed");
         if !prepared.epoch().take_over(current, word) {
             continue;
         }
+        crash_point!("takeover.moved");
         // A consumer may have started in the bank between the choice and the move. Whoever starts
         // now sees the move and waits for this epoch's grant; whoever started before is seen here.
         if !is_bank_needed(fabric, bank_index) {
@@ -111,11 +114,14 @@ pub(crate) fn open_epoch(
     };
     let previous = previous.map_or(EpochWord::NONE, |opened| opened.epoch);
 
+    crash_point!("takeover.recovered");
     bank.header().close();
+    crash_point!("takeover.closed");
     bank.set_owner(word, ProcessIdentity::current(), recovered.floor_ns);
     bank.set_status(SequencerStatus::Running);
     bank.clear_registry();
     bank.bound().announce_payload(0);
+    crash_point!("takeover.owned");
     let writer = StreamWriter::new(
         bank.slots().clone(),
         bank.shape(),
@@ -151,15 +157,18 @@ pub(crate) fn open_epoch(
             );
         }
     }
+    crash_point!("takeover.registry");
     bank.snapshots().write(0, word, first, &recovered.last);
     bank.set_published(first);
     // Whoever reads now holds from the first frame on, before there is one.
     let (gating, consumers) = readers_in_place(fabric, &bank);
+    crash_point!("takeover.ready");
     bank.header().open(Opened {
         epoch: word,
         first_sequence: first,
         previous,
     });
+    crash_point!("takeover.opened");
     // Only now, never before: a producer acts on it, and a sequencer that said it and died before
     // it opened would not be in the chain that its successor follows.
     for (id, &last) in recovered.last.iter().enumerate() {
@@ -167,6 +176,7 @@ pub(crate) fn open_epoch(
             consumed.store(word, last);
         }
     }
+    crash_point!("takeover.consumed");
     Ok(OpenedEpoch {
         word,
         previous,

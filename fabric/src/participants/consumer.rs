@@ -173,6 +173,7 @@ pub(super) fn granted(fabric: &Fabric, name: &str, registered: &Registered) -> R
     let Some(entry) = bank.find_consumer(registered.nonce) else {
         return Ok(None);
     };
+    crash_point!("consumer.granted");
     let started = registered
         .file
         .cursor()
@@ -257,7 +258,9 @@ impl Consumer {
         }
         drop(inside);
         self.place.advance(read);
+        crash_point!("cursor.read");
         self.cursor.release(self.place.next());
+        crash_point!("cursor.released");
         Ok(read as usize)
     }
 }

@@ -156,6 +156,9 @@ fn torment(
     let mut supervisor = Supervisor::new(args, stage, fabric, interrupted)?;
     supervisor.start(&lives)?;
     supervisor.torment(&faults, &mut |done| progress.set_position(done as u64))?;
+    if let Some(step) = &args.crash_at {
+        supervisor.await_crash(step)?;
+    }
     let deeds = supervisor.end()?;
     progress.finish_and_clear();
     findings.extend(deeds.failures.iter().cloned());

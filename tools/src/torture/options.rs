@@ -55,6 +55,10 @@ pub struct TortureArgs {
     /// Cores to use, with --takeover: the client's, the standby's; one for both is possible.
     #[arg(long, value_delimiter = ',')]
     pub cores: Vec<usize>,
+    /// Every process dies, once, when it reaches this step (`name` or `name:count`) of a program
+    /// built with the feature `crash-points`.
+    #[arg(long, hide = true)]
+    pub crash_at: Option<String>,
     /// Print the report as JSON.
     #[arg(long)]
     pub json: bool,

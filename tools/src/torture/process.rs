@@ -18,8 +18,9 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts the process that `args` describe; what it says goes to a file of its role.
-    pub fn start(args: &RoleArgs, logs: &Path) -> Result<Self> {
+    /// Starts the process that `args` describe; what it says goes to a file of its role. It dies
+    /// when it reaches the step `crash_at`.
+    pub fn start(args: &RoleArgs, logs: &Path, crash_at: Option<&str>) -> Result<Self> {
         let program = std::env::current_exe().map_err(ToolError::host("find this program"))?;
         let path = logs.join(format!("{}-{}", args.role.name(), args.index));
         let log = File::options()
@@ -41,6 +42,9 @@ impl Process {
         }
         if let Some(core) = args.core {
             command.arg("--core").arg(core.to_string());
+        }
+        if let Some(step) = crash_at {
+            command.env("SELVEDGE_CRASH_AT", step);
         }
         let child = command
             .arg("--stage")

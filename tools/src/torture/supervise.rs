@@ -17,6 +17,9 @@ use std::time::{Duration, Instant};
 /// How long the end may take.
 const END_WITHIN: Duration = Duration::from_secs(180);
 
+/// How long everybody works on after a crash.
+const AFTER_CRASH: Duration = Duration::from_millis(200);
+
 /// The longest wait for somebody whom a fault can meet.
 const FIND_WITHIN: Duration = Duration::from_secs(20);
 
@@ -60,6 +63,8 @@ struct Member {
     index: u64,
     state: State,
     process: Option<Process>,
+    /// Died at the step that `--crash-at` names.
+    crashed: bool,
 }
 
 /// See the module.
@@ -99,6 +104,7 @@ impl<'a> Supervisor<'a> {
                     index,
                     state: State::Left,
                     process: None,
+                    crashed: false,
                 });
             }
         }
@@ -199,7 +205,9 @@ impl<'a> Supervisor<'a> {
         {
             lives.push(life);
         }
-        member.process = Some(Process::start(&args, &self.stage.logs())?);
+        // Each dies at the step once: whoever comes back goes on.
+        let step = self.args.crash_at.as_deref().filter(|_| !member.crashed);
+        member.process = Some(Process::start(&args, &self.stage.logs(), step)?);
         member.state = State::Running;
         Ok(())
     }
@@ -239,7 +247,13 @@ impl<'a> Supervisor<'a> {
         member.process = None;
         member.state = State::Left;
         let order = self.orders.now();
-        if !status.success() {
+        let crashed = self.args.crash_at.is_some()
+            && std::os::unix::process::ExitStatusExt::signal(&status) == Some(9);
+        if crashed {
+            member.crashed = true;
+            self.deeds.kills += 1;
+            self.deeds.by_role.entry(member.role).or_default().0 += 1;
+        } else if !status.success() {
             self.deeds.failures.push(format!(
                 "{}-{} ended with {status}: {}",
                 member.role.name(),
@@ -344,6 +358,27 @@ impl<'a> Supervisor<'a> {
         candidates
             .get(fault.pick.checked_rem(count)? as usize)
             .copied()
+    }
+
+    /// Lets everybody work until somebody has died at the step that `--crash-at` names, and a
+    /// while longer.
+    pub fn await_crash(&mut self, step: &str) -> Result<()> {
+        let deadline = Instant::now() + FIND_WITHIN;
+        while !self.members.iter().any(|member| member.crashed) {
+            if Instant::now() >= deadline {
+                return Err(self.stuck(&format!(
+                    "nobody reached the step {step}: was this program built with the feature crash-points?"
+                )));
+            }
+            self.tend()?;
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        let enough = Instant::now() + AFTER_CRASH;
+        while Instant::now() < enough {
+            self.tend()?;
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        Ok(())
     }
 
     /// Revives everybody, ends the stream, sees everybody leave.

@@ -62,6 +62,7 @@ pub fn measure(
                 idle: args.standby_idle,
             },
             &stage.logs(),
+            None,
         )?;
         wait(interrupted, "a standby", || {
             lives.life(turn).working_since() > 0
