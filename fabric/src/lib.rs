@@ -7,6 +7,8 @@ compile_error!("shared memory and journal are little-endian; big-endian hosts ar
 // The message macro names this crate by its public name, inside it too.
 extern crate self as selvedge_fabric;
 
+#[macro_use]
+pub mod crash;
 pub mod frame;
 pub mod message;
 pub mod protocol;

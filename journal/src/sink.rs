@@ -382,6 +382,7 @@ impl Sink {
         self.put_dictionary(None)?;
         self.put_snapshot()?;
         self.sync()?;
+        selvedge_fabric::crash_point!("journal.segment_made");
         self.storage
             .rename(TEMPORARY_NAME, &name)
             .map_err(io_error("name", &name))?;
@@ -390,6 +391,7 @@ impl Sink {
             self.sync_failed = true;
             io_error("sync", &directory)(source)
         })?;
+        selvedge_fabric::crash_point!("journal.segment_named");
         self.next_segment += 1;
         Ok(())
     }
@@ -455,6 +457,7 @@ impl Sink {
             previous_hash: self.chain.hash,
             alignment: segment.header.block_alignment as usize,
         });
+        selvedge_fabric::crash_point!("journal.block");
         write_all(&*segment.file, bytes, segment.offset)
             .map_err(io_error("write to", &segment.name))?;
         segment.offset += bytes.len() as u64;

@@ -5,10 +5,12 @@
 //! is to be unmapped. So the path never waits for the operating system.
 
 use crate::messages::{Announcement, Arrival, Command, Event};
+use crate::prepared::Rings;
 use crate::source::{Source, SourceParts};
 use crate::takeover::Recovered;
 use selvedge_fabric::Fabric;
 use selvedge_fabric::clock::Calibration;
+use selvedge_fabric::crash_point;
 use selvedge_fabric::frame::system::{
     FIRST_SYSTEM_TYPE, LEFT_CUT_OFF, LEFT_DETACHED, LEFT_DIED, SourceJoined, TYPE_REGISTERED,
 };
@@ -119,6 +121,7 @@ pub(crate) struct Conductor {
     alarms: Vec<String>,
     raised: u64,
     stream_capacity: u64,
+    rings: Rings,
     word: EpochWord,
     sources_directory: DirectoryWatch,
     consumers_directory: DirectoryWatch,
@@ -140,7 +143,8 @@ pub(crate) struct ConductorParts<'a> {
     pub(crate) bank: Bank,
     pub(crate) word: EpochWord,
     pub(crate) recovered: &'a Recovered,
-    pub(crate) consumers: &'a [(usize, ConsumerEntry)],
+    pub(crate) consumers: &'a [(usize, ConsumerEntry, CursorFile)],
+    pub(crate) rings: Rings,
     pub(crate) commands: rtrb::Producer<Command>,
     pub(crate) events: rtrb::Consumer<Event>,
     pub(crate) calibration: Calibration,
@@ -155,15 +159,19 @@ impl Conductor {
         let fabric = parts.fabric;
         let mut consumers: Vec<Option<KnownConsumer>> = Vec::new();
         consumers.resize_with(MAX_CONSUMERS, || None);
-        for (place, entry) in parts.consumers {
-            let path = fabric.paths().consumer(&entry.name);
-            if let Ok(file) = CursorFile::open_untrusted(&path)
-                && let Ok(registration) = file.read()
-            {
+        for (place, entry, file) in parts.consumers {
+            // The very file that the takeover holds for: another incarnation may have taken the
+            // name since. That one is found and admitted like any newcomer, and the hold of the
+            // one before ends then.
+            if let Ok(registration) = file.read() {
                 let watch = ProcessWatch::new(entry.process);
                 if watch.is_some() || registration.essential {
-                    consumers[*place] =
-                        Some(KnownConsumer::new(&entry.name, &registration, file, watch));
+                    consumers[*place] = Some(KnownConsumer::new(
+                        &entry.name,
+                        &registration,
+                        file.clone(),
+                        watch,
+                    ));
                 }
             }
         }
@@ -189,6 +197,7 @@ impl Conductor {
             alarms: Vec::new(),
             raised: 0,
             stream_capacity: fabric.control().stream_capacity,
+            rings: parts.rings,
             word: parts.word,
             sources_directory: DirectoryWatch::new(fabric.paths().sources()),
             consumers_directory: DirectoryWatch::new(fabric.paths().consumers()),
@@ -206,7 +215,7 @@ impl Conductor {
             fabric,
         };
         // Consumers that the takeover kept but whose processes have died since.
-        for (place, entry) in parts.consumers {
+        for (place, entry, _) in parts.consumers {
             if conductor.consumers[*place].is_none() {
                 conductor.backlog.push_back(Command::RemoveConsumer {
                     place: *place,
@@ -291,8 +300,11 @@ impl Conductor {
         if self.fabric.epoch().load() != self.word {
             return;
         }
+        crash_point!("leaving.published");
         let _ = std::fs::remove_file(ring_path);
+        crash_point!("leaving.ring_removed");
         let _ = std::fs::remove_file(path);
+        crash_point!("leaving.removed");
     }
 
     fn refuse(&mut self, nonce: u64, reason: String) {
@@ -367,9 +379,15 @@ impl Conductor {
             self.last.resize(id + 1, 0);
         }
         let last = self.last[id];
-        let control = self.fabric.control();
         let ring_path = source_ring(&self.fabric.ring_directory(), name, registration.nonce);
-        let ring = Mapping::open_untrusted(&ring_path).map_err(|error| error.to_string())?;
+        let ring = self
+            .rings
+            .take(
+                registration.nonce,
+                &ring_path,
+                registration.ring_bytes(u64::from(self.fabric.control().slot_bytes)),
+            )
+            .map_err(|error| error.to_string())?;
         let mut source = self.map_ring(&registration, &ring, id, last)?;
         let measured = LatencySubject::Source {
             name: name.to_owned(),
@@ -395,7 +413,7 @@ impl Conductor {
                 }
             })
             .collect();
-        let limit = control.message_limit();
+        let limit = self.fabric.control().message_limit();
         if let Some(large) = announcements.iter().find(|a| a.payload.len() > limit) {
             return Err(format!(
                 "the field table of one of its message types takes {} bytes, more than a message may have ({limit}): create the fabric with a larger payload ring",
@@ -474,7 +492,7 @@ impl Conductor {
     }
 
     fn map_ring(
-        &self,
+        &mut self,
         registration: &Registration,
         ring: &Arc<Mapping>,
         id: usize,

@@ -28,6 +28,14 @@ pub enum SequencerError {
         /// The predecessor's epoch.
         epoch: u64,
     },
+    /// No bank is free for a new epoch.
+    #[error(
+        "every bank of fabric `{name}` is held by a replaced sequencer that still lives or by a consumer far behind: end those processes (`kill`), or wait for them"
+    )]
+    NoBank {
+        /// The fabric.
+        name: String,
+    },
     /// The latency histogram could not be made.
     #[error("cannot make the latency histogram: {0:?}")]
     NoHistogram(hdrhistogram::CreationError),

@@ -8,6 +8,7 @@
 //! | module | concept |
 //! |---|---|
 //! | `standby` | watching a sequencer, taking over when it dies or freezes |
+//! | `prepared` | what a standby maps before it is needed |
 //! | `takeover` | opening an epoch, recovering what the predecessor's frames tell |
 //! | `sequencing` | the duty cycle: poll, check, stamp, publish |
 //! | `source` | one ingress ring, untrusted |
@@ -22,6 +23,7 @@ struct Readme;
 mod conductor;
 mod error;
 mod messages;
+mod prepared;
 mod sequencing;
 mod source;
 mod stamp;
@@ -35,6 +37,7 @@ pub use standby::{Standby, StandbyConfig, Watch};
 
 use conductor::{Conductor, ConductorParts};
 use hdrhistogram::Histogram;
+use prepared::Prepared;
 use selvedge_fabric::Fabric;
 use selvedge_fabric::clock::Calibration;
 use selvedge_fabric::frame::system::EpochOpened;
@@ -55,6 +58,9 @@ const QUEUE: usize = 1024;
 
 /// How often the conductor's thread makes a round.
 const CONDUCTOR_PERIOD: Duration = Duration::from_millis(1);
+
+/// Duty cycles before a new sequencer does anything else.
+const FIRST_CYCLES: usize = 4;
 
 /// Duty cycles between two looks at sources that leave, and at the heartbeat.
 const HOUSEKEEPING_CYCLES: u64 = 1024;
@@ -110,7 +116,13 @@ enum Conducting {
 impl Sequencer {
     /// Opens an epoch of the fabric. An error while another sequencer lives and has not stopped.
     pub fn start(fabric: &Fabric, config: &SequencerConfig) -> Result<Self> {
-        Self::open(fabric, config, None, Insistence::IfFree)
+        Self::open(
+            fabric,
+            config,
+            None,
+            Insistence::IfFree,
+            Prepared::new(fabric)?,
+        )
     }
 
     fn open(
@@ -118,8 +130,9 @@ impl Sequencer {
         config: &SequencerConfig,
         from: Option<EpochWord>,
         insistence: Insistence,
+        mut prepared: Prepared,
     ) -> Result<Self> {
-        let opened = takeover::open_epoch(fabric, from, insistence)?;
+        let opened = takeover::open_epoch(fabric, from, insistence, &mut prepared)?;
         let control = fabric.control();
         let ticks = control.tick_source();
         let now = match &config.time {
@@ -137,6 +150,7 @@ impl Sequencer {
             word: opened.word,
             recovered: &opened.recovered,
             consumers: &opened.consumers,
+            rings: prepared.into_rings(),
             commands: commands_in,
             events: events_out,
             calibration,
@@ -174,6 +188,10 @@ impl Sequencer {
         sequencing.announce(EpochOpened::TYPE, message.as_bytes().to_vec());
         // Sources that are there already are admitted before the first frame, not a round later.
         conductor.do_work();
+        // And what has waited for a sequencer is sequenced now: a thread to start takes time.
+        for _ in 0..FIRST_CYCLES {
+            sequencing.do_work()?;
+        }
         let conductor = match config.conductor {
             ConductorPlacement::Inline => Conducting::Inline(Box::new(conductor)),
             ConductorPlacement::Thread => {

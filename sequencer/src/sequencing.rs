@@ -9,6 +9,7 @@ use crate::messages::{Announcement, Arrival, Command, Event};
 use crate::source::{Source, Stop};
 use crate::stamp::Stamper;
 use hdrhistogram::Histogram;
+use selvedge_fabric::crash_point;
 use selvedge_fabric::frame::system::{EndOfStream, LEFT_CUT_OFF, SourceLeft};
 use selvedge_fabric::frame::{Flags, FrameHeader, MAX_SEQUENCE, MessageType, SourceId};
 use selvedge_fabric::message::Message;
@@ -235,7 +236,9 @@ impl Sequencing {
         }
         let source = &self.sources[index];
         let consumed = source.reader.next() - 1;
+        crash_point!("sequence.run");
         source.consumed.store(self.word, consumed);
+        crash_point!("sequence.consumed");
         self.last[source.id as usize] = consumed;
         self.counters.messages += taken;
         self.account();
@@ -384,6 +387,7 @@ impl Sequencing {
         }
         let source = self.sources.swap_remove(index);
         let last = source.reader.next() - 1;
+        crash_point!("leaving.drained");
         self.bank.set_source_left(source.id as usize);
         self.announce(
             SourceLeft::TYPE,
@@ -494,11 +498,14 @@ impl Sequencing {
             self.bank
                 .add_schema(joined_at - count + index as u64, schema);
         }
+        crash_point!("admission.announced");
         let consumed = arrival.source.reader.next() - 1;
         arrival.source.consumed.store(self.word, consumed);
         self.last[id] = consumed;
         arrival.entry.joined_at = joined_at;
+        crash_point!("admission.before_entry");
         self.bank.set_source(id, &arrival.entry);
+        crash_point!("admission.entered");
         self.sources.push(arrival.source);
     }
 
@@ -535,6 +542,7 @@ impl Sequencing {
         self.gating.add(entry.nonce, cursor, from);
         // Room given before is judged anew, with this consumer in the set.
         self.writer.withdraw_room();
+        crash_point!("admission.consumer_held");
         entry.granted_from = from;
         self.bank.set_consumer(place, Some(&entry));
         true

@@ -6,6 +6,7 @@
 //! itself.
 
 use crate::error::{Result, SequencerError};
+use crate::prepared::Prepared;
 use crate::takeover::Insistence;
 use crate::{Sequencer, SequencerConfig};
 use selvedge_fabric::host::process::ProcessWatch;
@@ -13,6 +14,9 @@ use selvedge_fabric::protocol::epoch::EpochWord;
 use selvedge_fabric::shared::bank::SequencerStatus;
 use selvedge_fabric::{Fabric, FabricError};
 use std::time::{Duration, Instant};
+
+/// How often a standby looks for new banks and producers to map.
+const PREPARE_EVERY: Duration = Duration::from_millis(20);
 
 /// How a standby is to behave.
 #[derive(Clone, Debug)]
@@ -44,6 +48,8 @@ pub enum Watch {
     Healthy,
     /// It has stopped in order, or there never was one: nothing to take over.
     Stopped,
+    /// There is something to take over, but every bank is still needed: ask again.
+    Waiting(SequencerError),
     /// This process is the sequencer now.
     TakenOver(Box<Sequencer>),
 }
@@ -57,6 +63,8 @@ pub struct Standby {
     process: Option<ProcessWatch>,
     heartbeat: u64,
     beat_at: Instant,
+    prepared: Option<Prepared>,
+    prepared_at: Option<Instant>,
 }
 
 impl Standby {
@@ -69,7 +77,26 @@ impl Standby {
             process: None,
             heartbeat: 0,
             beat_at: Instant::now(),
+            prepared: None,
+            prepared_at: None,
         }
+    }
+
+    /// Maps beforehand what a takeover will need. Where that fails the takeover will say so.
+    fn prepare(&mut self) {
+        if self
+            .prepared_at
+            .is_some_and(|at| at.elapsed() < PREPARE_EVERY)
+        {
+            return;
+        }
+        if self.prepared.is_none() {
+            self.prepared = Prepared::new(&self.fabric).ok();
+        }
+        if let Some(prepared) = &mut self.prepared {
+            prepared.refresh(&self.fabric);
+        }
+        self.prepared_at = Some(Instant::now());
     }
 
     /// One look. Costs a system call; spin on it for the fastest takeover, or sleep between.
@@ -119,19 +146,27 @@ impl Standby {
             }
             return self.take_over(Insistence::Force);
         }
+        self.prepare();
         Ok(Watch::Healthy)
     }
 
     fn take_over(&mut self, insistence: Insistence) -> Result<Watch> {
+        let prepared = match self.prepared.take() {
+            Some(prepared) => prepared,
+            None => Prepared::new(&self.fabric)?,
+        };
+        self.prepared_at = None;
         match Sequencer::open(
             &self.fabric,
             &self.config.sequencer,
             Some(self.watched),
             insistence,
+            prepared,
         ) {
             Ok(sequencer) => Ok(Watch::TakenOver(Box::new(sequencer))),
             // Another standby was faster: watch that one.
             Err(SequencerError::Fabric(FabricError::Replaced { .. })) => Ok(Watch::Healthy),
+            Err(error @ SequencerError::NoBank { .. }) => Ok(Watch::Waiting(error)),
             Err(error) => Err(error),
         }
     }

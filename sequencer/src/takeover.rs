@@ -2,6 +2,8 @@
 //! died, or never was.
 
 use crate::error::{Result, SequencerError};
+use crate::prepared::Prepared;
+use selvedge_fabric::crash_point;
 use selvedge_fabric::frame::system::{SourceJoined, TYPE_REGISTERED};
 use selvedge_fabric::frame::{Flags, FrameHeader};
 use selvedge_fabric::host::process::ProcessIdentity;
@@ -43,7 +45,7 @@ pub(crate) struct OpenedEpoch {
     pub(crate) recovered: Recovered,
     pub(crate) gating: GatingSet,
     /// Consumers that were already reading, by place in the registry.
-    pub(crate) consumers: Vec<(usize, ConsumerEntry)>,
+    pub(crate) consumers: Vec<(usize, ConsumerEntry, CursorFile)>,
     /// Nobody else writes the bank while this lives.
     pub(crate) claim: FileClaim,
 }
@@ -64,10 +66,11 @@ pub(crate) fn open_epoch(
     fabric: &Fabric,
     from: Option<EpochWord>,
     insistence: Insistence,
+    prepared: &mut Prepared,
 ) -> Result<OpenedEpoch> {
-    let cell = fabric.epoch_for_sequencer()?;
+    let mut from = from;
     let (word, bank_index, claim) = loop {
-        let current = cell.load();
+        let current = prepared.epoch().load();
         if from.is_some_and(|from| from != current) {
             return Err(FabricError::Replaced {
                 epoch: from.map_or(0, EpochWord::epoch),
@@ -75,18 +78,27 @@ pub(crate) fn open_epoch(
             }
             .into());
         }
-        if insistence == Insistence::IfFree {
+        if insistence == Insistence::IfFree && from.is_none() {
             refuse_second(fabric)?;
         }
         let (bank_index, claim) = choose_bank(fabric, current)?;
         let word = EpochWord::new(current.epoch() + 1, bank_index);
-        if cell.take_over(current, word) {
+        crash_point!("takeover.claimed");
+        if !prepared.epoch().take_over(current, word) {
+            continue;
+        }
+        crash_point!("takeover.moved");
+        // A consumer may have started in the bank between the choice and the move. Whoever starts
+        // now sees the move and waits for this epoch's grant; whoever started before is seen here.
+        if !is_bank_needed(fabric, bank_index) {
             break (word, bank_index, claim);
         }
+        // This epoch is never opened; the next has another bank.
+        from = Some(word);
     };
     // The claim keeps everybody else from writing the bank; and the predecessor's frames beyond
     // what the scan below sees are never accepted by anyone.
-    let bank = fabric.bank_for_sequencer(bank_index)?;
+    let bank = prepared.bank(fabric, bank_index)?;
     let previous = last_opened(fabric, word);
     let (first, recovered) = match previous {
         Some(opened) => recover(fabric, opened)?,
@@ -102,11 +114,14 @@ pub(crate) fn open_epoch(
     };
     let previous = previous.map_or(EpochWord::NONE, |opened| opened.epoch);
 
+    crash_point!("takeover.recovered");
     bank.header().close();
+    crash_point!("takeover.closed");
     bank.set_owner(word, ProcessIdentity::current(), recovered.floor_ns);
     bank.set_status(SequencerStatus::Running);
     bank.clear_registry();
     bank.bound().announce_payload(0);
+    crash_point!("takeover.owned");
     let writer = StreamWriter::new(
         bank.slots().clone(),
         bank.shape(),
@@ -142,15 +157,18 @@ pub(crate) fn open_epoch(
             );
         }
     }
+    crash_point!("takeover.registry");
     bank.snapshots().write(0, word, first, &recovered.last);
     bank.set_published(first);
     // Whoever reads now holds from the first frame on, before there is one.
     let (gating, consumers) = readers_in_place(fabric, &bank);
+    crash_point!("takeover.ready");
     bank.header().open(Opened {
         epoch: word,
         first_sequence: first,
         previous,
     });
+    crash_point!("takeover.opened");
     // Only now, never before: a producer acts on it, and a sequencer that said it and died before
     // it opened would not be in the chain that its successor follows.
     for (id, &last) in recovered.last.iter().enumerate() {
@@ -158,6 +176,7 @@ pub(crate) fn open_epoch(
             consumed.store(word, last);
         }
     }
+    crash_point!("takeover.consumed");
     Ok(OpenedEpoch {
         word,
         previous,
@@ -191,15 +210,13 @@ fn refuse_second(fabric: &Fabric) -> Result<()> {
     Ok(())
 }
 
-/// A bank that nobody writes or reads: its last owner has stopped or died, it does not hold the
-/// current nor the last opened epoch, and no consumer is still in it. Claimed for this process.
+/// A bank that nobody writes and whose frames nobody needs, claimed for this process.
+///
+/// It is not the current epoch's nor the last opened one's; no consumer that holds the stream
+/// stands before the end of what is in it. Copying consumers hold no bank: its reuse overruns them,
+/// as a lap of the ring does. Who may still write it, a frozen sequencer, has it claimed.
 fn choose_bank(fabric: &Fabric, current: EpochWord) -> Result<(usize, FileClaim)> {
     let last = last_opened(fabric, EpochWord::new(u64::MAX >> 8, 0));
-    let readers_are_past = last.is_none_or(|last| {
-        attached_cursors(fabric)
-            .iter()
-            .all(|(_, file)| file.position() == 0 || file.position() >= last.first_sequence)
-    });
     for index in 0..MAX_BANKS {
         if current.is_some() && index == current.bank()
             || last.is_some_and(|last| index == last.epoch.bank())
@@ -210,48 +227,82 @@ fn choose_bank(fabric: &Fabric, current: EpochWord) -> Result<(usize, FileClaim)
         if !state.exists() {
             fabric.add_bank(index)?;
         }
-        let Some(bank) = fabric.bank_at(index) else {
-            continue;
-        };
         // Claimed first, looked at afterwards: what is seen then stays so.
         let Some(claim) = FileClaim::acquire(&state)? else {
             continue;
         };
-        let owner = bank.owner();
-        let never_used = owner.pid == 0;
-        let left = bank.status() == SequencerStatus::Stopped || !owner.is_alive();
-        if never_used || (left && readers_are_past) {
+        if !is_bank_needed(fabric, index) {
             return Ok((index, claim));
         }
     }
-    Err(FabricError::BadSetting {
-        setting: "banks",
-        value: MAX_BANKS.to_string(),
-        remedy: "every bank is held by a replaced sequencer that still lives or by a consumer far behind: end those processes (`kill`) and start again".to_owned(),
-    }
-    .into())
+    Err(SequencerError::NoBank {
+        name: fabric.name().to_owned(),
+    })
+}
+
+/// Whether a consumer that holds the stream may still read what the bank holds.
+fn is_bank_needed(fabric: &Fabric, index: usize) -> bool {
+    let here = fabric
+        .bank_at(index)
+        .and_then(|bank| bank.header().read_any());
+    let slowest = holding_positions(fabric).into_iter().min();
+    here.is_some_and(|here| is_needed(&here, &opened_banks(fabric), slowest))
+}
+
+/// What every bank that is open says.
+fn opened_banks(fabric: &Fabric) -> Vec<Opened> {
+    (0..MAX_BANKS)
+        .take_while(|&index| fabric.paths().bank_state(index).exists())
+        .filter_map(|index| fabric.bank_at(index)?.header().read_any())
+        .collect()
+}
+
+/// Whether a reader at `slowest` may still read what the bank of `here` holds.
+fn is_needed(here: &Opened, opened: &[Opened], slowest: Option<u64>) -> bool {
+    let Some(slowest) = slowest else {
+        return false;
+    };
+    // The epoch ended where its successor began. A sequencer that was replaced before it opened
+    // may have opened late and named another place: the further one counts. Where the successor's
+    // bank has been reused already, any later epoch began at that place or behind it.
+    let later = || {
+        opened
+            .iter()
+            .filter(|later| later.epoch.epoch() > here.epoch.epoch())
+    };
+    let closed_at = later()
+        .filter(|later| later.previous == here.epoch)
+        .map(|later| later.first_sequence)
+        .max()
+        .or_else(|| later().map(|later| later.first_sequence).min())
+        .unwrap_or(u64::MAX);
+    slowest < closed_at && here.first_sequence < closed_at
+}
+
+/// Where the consumers stand that hold the stream.
+fn holding_positions(fabric: &Fabric) -> Vec<u64> {
+    attached_cursors(fabric)
+        .into_iter()
+        .filter_map(|(_, file)| {
+            let registration = file.read().ok()?;
+            match registration.kind {
+                ConsumerKind::Copying => None,
+                // What it inherits is held for it while it is away.
+                _ if registration.essential => Some(file.position()),
+                // Nothing is held before it has started.
+                _ => Some(file.cursor()?.load()),
+            }
+        })
+        .filter(|&position| position != 0)
+        .collect()
 }
 
 /// The latest epoch before `word` that opened its bank.
 fn last_opened(fabric: &Fabric, word: EpochWord) -> Option<Opened> {
-    let mut latest: Option<Opened> = None;
-    for index in 0..MAX_BANKS {
-        if !fabric.paths().bank_state(index).exists() {
-            break;
-        }
-        let Some(opened) = fabric
-            .bank_at(index)
-            .and_then(|bank| bank.header().read_any())
-        else {
-            continue;
-        };
-        if opened.epoch.epoch() < word.epoch()
-            && latest.is_none_or(|latest| latest.epoch < opened.epoch)
-        {
-            latest = Some(opened);
-        }
-    }
-    latest
+    opened_banks(fabric)
+        .into_iter()
+        .filter(|opened| opened.epoch.epoch() < word.epoch())
+        .max_by_key(|opened| opened.epoch.epoch())
 }
 
 /// Where the predecessor's epoch ended, and what its frames tell.
@@ -424,7 +475,10 @@ pub(crate) fn attached_cursors(fabric: &Fabric) -> Vec<(String, CursorFile)> {
 }
 
 /// Gating consumers that have started under an earlier epoch: they keep what they hold.
-fn readers_in_place(fabric: &Fabric, bank: &Bank) -> (GatingSet, Vec<(usize, ConsumerEntry)>) {
+fn readers_in_place(
+    fabric: &Fabric,
+    bank: &Bank,
+) -> (GatingSet, Vec<(usize, ConsumerEntry, CursorFile)>) {
     let mut gating = GatingSet::with_capacity(MAX_CONSUMERS);
     let mut consumers = Vec::new();
     for (name, file) in attached_cursors(fabric) {
@@ -452,7 +506,7 @@ fn readers_in_place(fabric: &Fabric, bank: &Bank) -> (GatingSet, Vec<(usize, Con
         let place = consumers.len();
         bank.set_consumer(place, Some(&entry));
         gating.add(registration.nonce, cursor, position);
-        consumers.push((place, entry));
+        consumers.push((place, entry, file));
     }
     (gating, consumers)
 }

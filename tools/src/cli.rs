@@ -14,6 +14,7 @@ use crate::status::StatusArgs;
 use crate::supervise::{DownArgs, UpArgs};
 use crate::tap::TapArgs;
 use crate::top::TopArgs;
+use crate::torture::{RoleArgs, TortureArgs};
 use crate::tune::TuneArgs;
 use clap::{Parser, Subcommand};
 use selvedge_measure::bench::BenchArgs;
@@ -73,9 +74,14 @@ pub enum Command {
     Remove(RemoveArgs),
     /// Record, verify, compare and show journals
     Journal(JournalArgs),
+    /// Kill and freeze processes of a fabric under load, and account for every message
+    Torture(TortureArgs),
     /// One process of the demo
     #[command(hide = true)]
     DemoGroup(GroupArgs),
+    /// One process of the torture
+    #[command(hide = true)]
+    TortureRole(RoleArgs),
 }
 
 #[cfg(test)]

@@ -176,6 +176,12 @@ pub enum ToolError {
         /// Why not.
         source: serde_json::Error,
     },
+    /// A torture found something.
+    #[error("torture: {detail}")]
+    Torture {
+        /// What.
+        detail: String,
+    },
     /// A person pressed Ctrl-C.
     #[error("interrupted")]
     Interrupted,

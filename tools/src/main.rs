@@ -21,6 +21,7 @@ mod tap;
 mod text;
 mod top;
 mod topology;
+mod torture;
 mod tune;
 
 use clap::Parser;
@@ -47,6 +48,8 @@ fn run(command: &Command) -> error::Result<ExitCode> {
         Command::Demo(args) => demo::run(args)?,
         Command::DemoGroup(args) => demo::run_group_process(args)?,
         Command::Bench(args) => selvedge_measure::bench::run(args)?,
+        Command::Torture(args) => torture::run(args)?,
+        Command::TortureRole(args) => torture::run_role(args)?,
         Command::Create(args) => fabric_commands::create(args)?,
         Command::Sequencer(args) => fabric_commands::sequencer(args)?,
         Command::Ls => fabric_commands::list()?,

@@ -175,6 +175,7 @@ pub(super) fn granted(fabric: &Fabric, name: &str, registered: &Registered) -> R
     let Some(entry) = bank.find_consumer(registered.nonce) else {
         return Ok(None);
     };
+    crash_point!("consumer.granted");
     let started = registered
         .file
         .cursor()
@@ -186,7 +187,7 @@ pub(super) fn granted(fabric: &Fabric, name: &str, registered: &Registered) -> R
 impl Drop for PendingConsumer {
     fn drop(&mut self) {
         if let Some(registered) = &self.registered {
-            registered.file.set_detached();
+            registered.file.set_not_admitted();
         }
     }
 }
@@ -263,7 +264,9 @@ impl Consumer {
         }
         drop(inside);
         self.place.advance(read);
+        crash_point!("cursor.read");
         self.cursor.release(self.place.next());
+        crash_point!("cursor.released");
         if let Some(latency) = &mut self.latency {
             latency.record(stamped_ns, self.place.reader().epoch());
         }

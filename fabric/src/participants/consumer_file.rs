@@ -77,7 +77,9 @@ pub(super) fn register(
     let bytes = encode_cursor_file(&registration, stored);
     let unnamed = fabric.paths().consumers().join(format!(".{nonce:016x}"));
     std::fs::write(&unnamed, bytes).map_err(|error| FabricError::io("write", &unnamed, error))?;
+    crash_point!("consumer.written");
     std::fs::rename(&unnamed, &path).map_err(|error| FabricError::io("name", &path, error))?;
+    crash_point!("consumer.named");
     let file = CursorFile::open(&path, Access::Write)?;
     Ok(Registered {
         file,

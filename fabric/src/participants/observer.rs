@@ -75,10 +75,15 @@ impl ObserverBuilder {
                 .map_or(0, |patience| patience.as_nanos() as u64),
         };
         let registered = register(&self.fabric, &self.name, terms, self.start)?;
+        let file = registered.file.clone();
+        // Not admitted: the name is free for the next try.
+        self.begin_at_its_place(registered)
+            .inspect_err(|_| file.set_detached())
+    }
+
+    fn begin_at_its_place(self, registered: Registered) -> Result<Observer> {
         if self.patience.is_some() {
-            let sequence = self.wait_for_grant(&registered).inspect_err(|_| {
-                registered.file.set_detached();
-            })?;
+            let sequence = self.wait_for_grant(&registered)?;
             return self.at(registered, sequence);
         }
         let request = self.start.resolve(&self.fabric, registered.stored)?;
@@ -89,7 +94,6 @@ impl ObserverBuilder {
             StartRequest::Oldest => oldest,
             StartRequest::Sequence(sequence) if (oldest..=next).contains(&sequence) => sequence,
             StartRequest::Sequence(sequence) => {
-                registered.file.set_detached();
                 return Err(FabricError::SequenceNotAvailable {
                     sequence,
                     oldest,

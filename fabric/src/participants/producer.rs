@@ -250,8 +250,11 @@ impl Producer {
         } else {
             0
         };
+        crash_point!("publish.written");
         self.writer.describe(0, tail.descriptor, ticks);
+        crash_point!("publish.described");
         self.writer.publish();
+        crash_point!("publish.published");
         source_sequence
     }
 

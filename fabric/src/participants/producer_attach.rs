@@ -300,11 +300,14 @@ impl PendingProducer {
                 numa_node: control.numa_node(),
             },
         )?;
+        crash_point!("attach.ring_made");
         let ring = Mapping::of_file(&ring_file, &ring_path, Access::Write)?;
         std::fs::write(&unnamed, bytes)
             .map_err(|error| FabricError::io("write", &unnamed, error))?;
         let file = RegistrationFile::open(&unnamed, Access::Write)?;
+        crash_point!("attach.registration_written");
         std::fs::rename(&unnamed, &path).map_err(|error| FabricError::io("name", &path, error))?;
+        crash_point!("attach.registered");
         leftovers.0.clear();
         self.registered = Some(RegisteredSource {
             registration,

@@ -53,15 +53,18 @@ impl Snapshots {
         self.at(slot, 0).store(tag, Ordering::Relaxed);
         // Pairs with the acquire fence in `read`: who sees any of the new table sees this tag.
         fence(SyncPoint::SnapshotRelease, Ordering::Release);
+        crash_point!("snapshot.begun");
         let count = last.len().min(self.sources);
         self.at(slot, 2).store(count as u64, Ordering::Relaxed);
         for (id, &value) in last.iter().enumerate().take(count) {
             self.at(slot, SNAPSHOT_HEADER_WORDS + id)
                 .store(value, Ordering::Relaxed);
         }
+        crash_point!("snapshot.filled");
         // Pairs with the acquire in `read`.
         self.at(slot, 1)
             .store(tag, release(SyncPoint::SnapshotRelease));
+        crash_point!("snapshot.written");
     }
 
     /// The newest whole snapshot of `epoch` that reflects no frame at or above `closed_at`:

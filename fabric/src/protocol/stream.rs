@@ -236,6 +236,7 @@ impl StreamRun<'_> {
         debug_assert!(self.room() > 0);
         let slot = self.shape.slot(self.next);
         let payload_words = payload_words.min(self.shape.slot_words() - FRAME_HEADER_WORDS);
+        crash_point!("sequence.begun");
         // SAFETY: `slot` is a masked slot index and the writer's `new` checked that every slot lies
         // inside the words; offsets stay below the slot's size.
         unsafe {
@@ -247,12 +248,14 @@ impl StreamRun<'_> {
             self.slots.at(slot + 1).store(timestamp, Ordering::Relaxed);
             self.slots.at(slot + 2).store(source, Ordering::Relaxed);
             self.slots.at(slot + 3).store(descriptor, Ordering::Relaxed);
+            crash_point!("sequence.written");
             // Pairs with the acquire in `StreamReader::published`.
             self.slots.at(slot).store(
                 self.tag | (self.next & MAX_SEQUENCE),
                 release(SyncPoint::StreamPublish),
             );
         }
+        crash_point!("sequence.published");
         self.next += 1;
     }
 }

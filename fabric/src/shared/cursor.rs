@@ -45,6 +45,9 @@ pub enum ConsumerPhase {
     Attached = 1,
     /// It has left in order.
     Detached = 2,
+    /// An essential one that was not admitted: its name is free for the next try, what it holds
+    /// stays held.
+    Away = 3,
 }
 
 /// What a gating consumer asks the sequencer for.
@@ -182,6 +185,18 @@ impl CursorFile {
         }
     }
 
+    /// Says that the consumer was not admitted: an essential one's hold outlasts that.
+    pub fn set_not_admitted(&self) {
+        let phase = if self.load(ESSENTIAL_AT) != 0 {
+            ConsumerPhase::Away
+        } else {
+            ConsumerPhase::Detached
+        };
+        if let Some(word) = self.words.get(PHASE_AT) {
+            word.store(phase as u64, Ordering::Release);
+        }
+    }
+
     /// The process and nonce, without the rest.
     pub fn holder(&self) -> (ProcessIdentity, u64) {
         let process = ProcessIdentity {
@@ -193,7 +208,7 @@ impl CursorFile {
 
     /// Whether a living process holds the name.
     pub fn held(&self) -> bool {
-        !self.detached() && self.holder().0.is_alive()
+        self.load(PHASE_AT) == ConsumerPhase::Attached as u64 && self.holder().0.is_alive()
     }
 
     /// Whether the consumer is essential and has not left in order.
