@@ -316,7 +316,11 @@ impl Child {
         }
         let text = text.trim();
         MeasureError::Child(if text.is_empty() {
-            "it ended without a word (does `main` begin with `maybe_run_child`?)".to_owned()
+            let status = match self.process.try_wait() {
+                Ok(Some(status)) => status.to_string(),
+                _ => "still running".to_owned(),
+            };
+            format!("no word of it, {status} (does `main` begin with `maybe_run_child`?)")
         } else {
             text.to_owned()
         })
