@@ -10,6 +10,7 @@ mod doctor;
 mod error;
 mod exporter;
 mod fabric_commands;
+mod help;
 mod journal_commands;
 mod latency;
 mod locate;
@@ -23,12 +24,16 @@ mod top;
 mod topology;
 mod tune;
 
-use clap::Parser;
+use clap::{CommandFactory as _, FromArgMatches as _};
 use cli::{Cli, Command};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let matches = help::grouped(Cli::command()).get_matches();
+    let cli = match Cli::from_arg_matches(&matches) {
+        Ok(cli) => cli,
+        Err(error) => error.exit(),
+    };
     logging::start(cli.log_format);
     match run(&cli.command) {
         Ok(code) => code,
