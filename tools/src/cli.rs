@@ -16,6 +16,7 @@ use crate::tap::TapArgs;
 use crate::top::TopArgs;
 use crate::tune::TuneArgs;
 use clap::{Parser, Subcommand};
+use selvedge_measure::bench::BenchArgs;
 
 /// An ultra-low-latency shared-memory messaging fabric: one total order over all producers, read
 /// in place by any number of consumers, journaled for audit and replay.
@@ -35,6 +36,8 @@ pub struct Cli {
 pub enum Command {
     /// Play a trading day through the fabric: feed, sequencer, strategy, gateway, journal, replay
     Demo(DemoArgs),
+    /// Measure latency and throughput on this host, with a report
+    Bench(BenchArgs),
     /// Create a fabric
     Create(CreateArgs),
     /// Run the sequencer of a fabric until SIGTERM

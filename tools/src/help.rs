@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 /// Groups of verbs. Verbs that are in none are shown last.
 const GROUPS: [(&str, &[&str]); 4] = [
-    ("First minutes", &["demo", "doctor", "check", "completions"]),
+    ("First minutes", &["demo", "doctor", "check", "bench", "completions"]),
     (
         "Run a fabric",
         &["up", "down", "create", "sequencer", "remove", "tune"],

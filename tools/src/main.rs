@@ -29,6 +29,8 @@ use cli::{Cli, Command};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    // A measurement starts this program again as its second process.
+    selvedge_measure::maybe_run_child();
     let matches = help::grouped(Cli::command()).get_matches();
     let cli = match Cli::from_arg_matches(&matches) {
         Ok(cli) => cli,
@@ -48,6 +50,7 @@ fn main() -> ExitCode {
 fn run(command: &Command) -> error::Result<ExitCode> {
     match command {
         Command::Demo(args) => demo::run(args)?,
+        Command::Bench(args) => selvedge_measure::bench::run(args)?,
         Command::DemoGroup(args) => demo::run_group_process(args)?,
         Command::Create(args) => fabric_commands::create(args)?,
         Command::Sequencer(args) => fabric_commands::sequencer(args)?,

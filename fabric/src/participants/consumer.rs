@@ -247,13 +247,15 @@ impl Consumer {
         if count == 0 {
             return Ok(0);
         }
-        let stamped_ns = self.place.header(0).timestamp();
+        // Word 1 of a frame is its time stamp: read before the ring is released.
+        let stamped_ns = self.place.reader().word(0, 1);
         let inside = InsideHandler::enter();
+        let run = self.place.run();
         let mut read = 0;
         while read < count {
             // SAFETY: `ready` said that these frames are published, and this consumer's cursor
             // stands at the first of them until the loop is over.
-            let frame = unsafe { self.place.frame(read) };
+            let frame = unsafe { run.frame(read) };
             read += 1;
             if handler(&frame).is_break() {
                 break;

@@ -9,6 +9,7 @@ use super::sender::{Schedule, Sender, read, register};
 use crate::child::{Child, ChildHost, ChildPlace, Spin};
 use crate::clock::Clock;
 use crate::cores::{CorePair, cores_at_start, pin};
+use crate::disturbance::Watch;
 use crate::error::{MeasureError, Result, check_equal};
 use crate::scenarios::{Line, SequencerProcess};
 use crate::scratch::attach;
@@ -87,6 +88,7 @@ pub(super) fn run(arguments: &FanoutArgs) -> Result<()> {
     pin(pair.near)?;
     let clock = Clock::best();
     let limit = common.poll_limit();
+    let watch = Watch::begin();
     let schedule = Schedule::new(clock.now(), common.rate, common.duration);
     for number in 1..=schedule.total() {
         let planned = schedule.planned(number);
@@ -116,6 +118,7 @@ pub(super) fn run(arguments: &FanoutArgs) -> Result<()> {
         child.wait_done()?;
     }
     let passed = clock.ns(clock.now() - schedule.planned(1)) / 1e9;
+    let mut disturbance = watch.end();
     drop(progress);
     let mut all = Recorded::default();
     let mut slowest: Option<(String, Recorded)> = None;
@@ -139,6 +142,7 @@ pub(super) fn run(arguments: &FanoutArgs) -> Result<()> {
     };
     for (index, child) in children.into_iter().enumerate() {
         let reported = child.finish()?;
+        disturbance = disturbance.and(reported.disturbance);
         let recorded = serde_json::from_value(reported.values)
             .map_err(|error| MeasureError::Child(format!("its report makes no sense: {error}")))?;
         add(format!("process {index}"), recorded)?;
@@ -147,7 +151,8 @@ pub(super) fn run(arguments: &FanoutArgs) -> Result<()> {
         add(format!("composed {index}"), recorder.hand_over())?;
     }
     drop((own, sender, fabric));
-    sequencer.finish()?;
+    disturbance = disturbance.and(sequencer.finish()?.disturbance);
+    report.disturbance(&disturbance);
     report.note(format!(
         "{} messages of {size} bytes to each of {consumers} gating consumers in {passed:.1} s; from the planned time of sending until each consumer read it: two hops",
         schedule.total(),

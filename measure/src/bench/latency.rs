@@ -9,6 +9,7 @@ use super::sender::{Schedule, Sender, read, register};
 use crate::child::{Child, ChildHost, ChildPlace, Spin};
 use crate::clock::Clock;
 use crate::cores::pin;
+use crate::disturbance::Watch;
 use crate::error::{MeasureError, Result, check_equal};
 use crate::scenarios::{BareRing, Line, PING, PONG, RUN, admit, stepped_sequencer};
 use crate::scratch::{Scratch, attach};
@@ -64,6 +65,7 @@ pub(super) fn run(common: &Common) -> Result<()> {
     let progress = Progress::begin("latency", common.duration);
     pin(cores.near)?;
     let clock = Clock::best();
+    let watch = Watch::begin();
     let schedule = Schedule::new(clock.now(), common.rate, common.duration);
     for number in 1..=schedule.total() {
         let planned = schedule.planned(number);
@@ -90,8 +92,10 @@ pub(super) fn run(common: &Common) -> Result<()> {
     sender.send(Line::STOP, 0)?;
     let passed = clock.ns(clock.now() - schedule.planned(1)) / 1e9;
     child.wait_done()?;
+    let disturbance = watch.end();
     drop(progress);
     let reported = child.finish()?;
+    report.disturbance(&disturbance.and(reported.disturbance));
     let recorded: Recorded = if one_way {
         serde_json::from_value(reported.values)
             .map_err(|error| MeasureError::Child(format!("its report makes no sense: {error}")))?

@@ -140,9 +140,19 @@ pub fn percentiles(curves: &[(&str, &Histogram<u64>)]) -> String {
             _ => format!("99.{} %", "9".repeat(nine as usize - 2)),
         };
         let bottom = TOP + HEIGHT;
+        let anchor = if nine == nines as i32 {
+            "end"
+        } else {
+            "middle"
+        };
         let _ = write!(
             svg,
-            r#"<line class="grid" x1="{at:.1}" x2="{at:.1}" y1="{TOP}" y2="{bottom:.1}"/><text x="{at:.1}" y="{:.1}" text-anchor="middle">{label}</text>"#,
+            r#"<line class="grid" x1="{at:.1}" x2="{at:.1}" y1="{TOP}" y2="{bottom:.1}"/><text x="{:.1}" y="{:.1}" text-anchor="{anchor}">{label}</text>"#,
+            if nine == nines as i32 {
+                WIDTH - 2.0
+            } else {
+                at
+            },
             bottom + 18.0
         );
     }

@@ -4,6 +4,7 @@ use super::hgrm::{QUANTILES, distribution, summary};
 use super::plot::{colour, duration, percentiles, strip};
 use super::recorder::{Bucket, histogram};
 use crate::cores::CorePair;
+use crate::disturbance::Disturbance;
 use crate::error::{MeasureError, Result};
 use crate::host::HostSettings;
 use crate::scenario::{Figure, Plan, Scenario};
@@ -98,10 +99,7 @@ impl Report {
     pub fn new(title: &str, cores: &[usize]) -> Self {
         Report {
             title: title.to_owned(),
-            command: std::env::args()
-                .map(|argument| quoted(&argument))
-                .collect::<Vec<_>>()
-                .join(" "),
+            command: command_line(),
             host: HostSettings::read(cores),
             notes: Vec::new(),
             curves: Vec::new(),
@@ -113,6 +111,15 @@ impl Report {
     /// Adds what a reader should know.
     pub fn note(&mut self, text: impl Into<String>) {
         self.notes.push(text.into());
+    }
+
+    /// Adds what disturbed the measurement, if anything did.
+    pub fn disturbance(&mut self, disturbance: &Disturbance) {
+        if let Some(reason) = disturbance.reason() {
+            self.note(format!(
+                "Disturbed: {reason}. Somebody else used these cores: the figures say as much about them as about the fabric."
+            ));
+        }
     }
 
     /// Adds a distribution; the limit comes first.
@@ -308,6 +315,21 @@ fn escape(text: &str) -> String {
         .replace('<', "&lt;")
         .replace('>', "&gt;")
         .replace('"', "&quot;")
+}
+
+/// What was typed: the program by its name, wherever it lies.
+fn command_line() -> String {
+    let mut arguments = std::env::args();
+    let program = arguments.next().unwrap_or_default();
+    let name = Path::new(&program).file_name().map_or_else(
+        || program.clone(),
+        |name| name.to_string_lossy().into_owned(),
+    );
+    std::iter::once(name)
+        .chain(arguments)
+        .map(|argument| quoted(&argument))
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 /// As a shell would need it.

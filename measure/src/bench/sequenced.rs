@@ -8,6 +8,7 @@ use super::sender::{Schedule, Sender, read, register};
 use crate::child::Spin;
 use crate::clock::Clock;
 use crate::cores::pin;
+use crate::disturbance::Watch;
 use crate::error::{Result, check_equal};
 use crate::scenarios::SequencerProcess;
 use selvedge_fabric::{Consumer, Start};
@@ -39,6 +40,7 @@ pub(super) fn run(common: &Common) -> Result<()> {
         })?;
         Ok(())
     };
+    let watch = Watch::begin();
     let schedule = Schedule::new(clock.now(), common.rate, common.duration);
     for number in 1..=schedule.total() {
         let planned = schedule.planned(number);
@@ -57,9 +59,11 @@ pub(super) fn run(common: &Common) -> Result<()> {
         spin.turn()?;
     }
     let passed = clock.ns(clock.now() - schedule.planned(1)) / 1e9;
+    let disturbance = watch.end();
     drop(progress);
     drop((sender, consumer, fabric));
     let reported = sequencer.finish()?;
+    report.disturbance(&disturbance.and(reported.disturbance));
     check_equal("sources cut off", reported.number("cut_off"), 0)?;
     let recorded = recorder.hand_over();
     report.note(format!(

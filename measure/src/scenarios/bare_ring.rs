@@ -79,23 +79,25 @@ impl BareRing {
     ) -> Result<usize> {
         let expected = FrameHeader::descriptor_word(Line::TYPE, 0, size_of::<Line>(), Flags::NONE);
         let mut taken = 0;
-        while taken < limit && self.reader.ready() {
-            let descriptor = self.reader.word(1);
+        let mut run = self.reader.run();
+        while taken < limit && run.ready() {
+            let descriptor = run.word(1);
             if descriptor != expected {
                 return Err(unexpected(descriptor, expected));
             }
-            let word = |index: usize| self.reader.word(INGRESS_HEADER_WORDS + index);
+            let word = |index: usize| run.word(INGRESS_HEADER_WORDS + index);
             let line = Line {
                 number: word(0),
                 planned: word(1),
                 complement: word(2),
                 multiple: word(3),
             };
-            let header = self.reader.next().wrapping_add(descriptor);
+            let header = run.next().wrapping_add(descriptor);
             handler(&line, header);
-            self.reader.advance();
+            run.advance();
             taken += 1;
         }
+        drop(run);
         if taken > 0 {
             self.consumed.store(self.epoch, self.reader.next() - 1);
         }
