@@ -41,7 +41,9 @@ fn quietest(mut once: impl FnMut(u64)) -> f64 {
         let mut value = 12_345u64;
         for _ in 0..SAMPLES {
             // A linear congruential generator: cheap, and no two in a row alike.
-            value = value.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            value = value
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
             once(150 + (value >> 54));
         }
         least = least.min((monotonic_ns() - begin) as f64 / SAMPLES as f64);

@@ -59,7 +59,10 @@ pub fn run(args: &CheckArgs) -> Result<ExitCode> {
         );
     }
     if serious.is_empty() && problems.is_empty() {
-        println!("nothing to complain about; next: selvedge up {}", file.display());
+        println!(
+            "nothing to complain about; next: selvedge up {}",
+            file.display()
+        );
     }
     match (serious.is_empty(), problems.is_empty()) {
         (true, false) => Ok(ExitCode::from(2)),

@@ -1,8 +1,8 @@
 //! The command line.
 
-use crate::demo::{DemoArgs, GroupArgs};
 use crate::check::CheckArgs;
 use crate::completions::CompletionsArgs;
+use crate::demo::{DemoArgs, GroupArgs};
 use crate::describe::DescribeArgs;
 use crate::doctor::DoctorArgs;
 use crate::exporter::ExporterArgs;

@@ -60,7 +60,12 @@ pub fn frame_json(
             let mut separator = "";
             for (field, value) in fields(schema, payload) {
                 if let Some(value) = value {
-                    let _ = write!(line, "{separator}{}:{}", JsonText(&field.name), value.json());
+                    let _ = write!(
+                        line,
+                        "{separator}{}:{}",
+                        JsonText(&field.name),
+                        value.json()
+                    );
                     separator = ",";
                 }
             }
@@ -113,7 +118,10 @@ mod tests {
         let header = FrameHeader::new(1, 7, 99, 2, 5, descriptor);
         let schema = MessageSchema::of::<Sample>();
         let object = json(&header, Some(&schema), sample.as_bytes());
-        assert_eq!(object["fields"]["price"].to_string().trim_matches('"'), "-1.2345");
+        assert_eq!(
+            object["fields"]["price"].to_string().trim_matches('"'),
+            "-1.2345"
+        );
         assert_eq!(object["fields"]["change"], -2);
         assert_eq!(object["fields"]["text"], "ab");
         assert_eq!(object["sequence"], 7);

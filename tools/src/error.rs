@@ -82,7 +82,9 @@ pub enum ToolError {
         problems: Vec<crate::topology::Problem>,
     },
     /// A supervisor runs already.
-    #[error("fabric `{name}` is already up, its supervisor is process {pid}: stop it first with `selvedge down {name}`")]
+    #[error(
+        "fabric `{name}` is already up, its supervisor is process {pid}: stop it first with `selvedge down {name}`"
+    )]
     AlreadyUp {
         /// The fabric.
         name: String,
@@ -90,7 +92,9 @@ pub enum ToolError {
         pid: u32,
     },
     /// The fabric that is there is not the one that the topology describes.
-    #[error("fabric `{name}` was made with {key} = {is}, the topology file says {wanted}: mend the file, or remove the fabric with `selvedge remove {name}` (what it holds is gone then)")]
+    #[error(
+        "fabric `{name}` was made with {key} = {is}, the topology file says {wanted}: mend the file, or remove the fabric with `selvedge remove {name}` (what it holds is gone then)"
+    )]
     OtherShape {
         /// The fabric.
         name: String,
@@ -102,7 +106,9 @@ pub enum ToolError {
         is: u64,
     },
     /// Something did not start.
-    #[error("fabric `{name}` is not up: {what} did not start within {waited_s} s; `selvedge doctor` says what may be wrong with the host")]
+    #[error(
+        "fabric `{name}` is not up: {what} did not start within {waited_s} s; `selvedge doctor` says what may be wrong with the host"
+    )]
     NotUp {
         /// The fabric.
         name: String,
@@ -122,7 +128,9 @@ pub enum ToolError {
         said: String,
     },
     /// An agent died again and again.
-    #[error("the {role} died {deaths} times in a minute, the last time with {status}: given up; its log says why")]
+    #[error(
+        "the {role} died {deaths} times in a minute, the last time with {status}: given up; its log says why"
+    )]
     GivenUp {
         /// Which.
         role: &'static str,
@@ -132,7 +140,9 @@ pub enum ToolError {
         status: String,
     },
     /// Something did not end.
-    #[error("{what} of fabric `{name}` did not end within {waited_s} s: it may wait for a consumer that does not read (`selvedge status {name}`); end it with kill -9 if it must be")]
+    #[error(
+        "{what} of fabric `{name}` did not end within {waited_s} s: it may wait for a consumer that does not read (`selvedge status {name}`); end it with kill -9 if it must be"
+    )]
     NotDown {
         /// The fabric.
         name: String,

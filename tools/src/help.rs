@@ -5,14 +5,19 @@ use std::fmt::Write as _;
 
 /// Groups of verbs. Verbs that are in none are shown last.
 const GROUPS: [(&str, &[&str]); 4] = [
-    ("First minutes", &["demo", "doctor", "check", "bench", "completions"]),
+    (
+        "First minutes",
+        &["demo", "doctor", "check", "bench", "completions"],
+    ),
     (
         "Run a fabric",
         &["up", "down", "create", "sequencer", "remove", "tune"],
     ),
     (
         "Watch it",
-        &["ls", "status", "top", "latency", "tap", "describe", "exporter"],
+        &[
+            "ls", "status", "top", "latency", "tap", "describe", "exporter",
+        ],
     ),
     ("Record and replay", &["journal"]),
 ];
@@ -27,7 +32,10 @@ pub fn grouped(command: Command) -> Command {
 }
 
 fn text(command: &Command) -> String {
-    let about = command.get_about().map(ToString::to_string).unwrap_or_default();
+    let about = command
+        .get_about()
+        .map(ToString::to_string)
+        .unwrap_or_default();
     let mut text = format!("{about}\n\nUsage: selvedge <COMMAND> [OPTIONS]\n");
     let visible: Vec<&Command> = command
         .get_subcommands()
@@ -61,7 +69,10 @@ fn write_group<'a>(text: &mut String, title: &str, verbs: impl Iterator<Item = &
     // Writing into a string does not fail.
     let _ = writeln!(text, "\n{title}:");
     for verb in verbs {
-        let about = verb.get_about().map(ToString::to_string).unwrap_or_default();
+        let about = verb
+            .get_about()
+            .map(ToString::to_string)
+            .unwrap_or_default();
         let mut line = format!("  {:<12}", verb.get_name());
         for word in about.split_whitespace() {
             if line.chars().count() + 1 + word.chars().count() > WIDTH {
@@ -89,6 +100,9 @@ mod tests {
             let start = format!("\n  {} ", verb.get_name());
             assert!(text.contains(&start), "no {} in {text}", verb.get_name());
         }
-        assert!(text.lines().all(|line| line.chars().count() <= WIDTH), "{text}");
+        assert!(
+            text.lines().all(|line| line.chars().count() <= WIDTH),
+            "{text}"
+        );
     }
 }

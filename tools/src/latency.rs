@@ -142,7 +142,11 @@ mod tests {
         counts[bucket_of(150)] = 90;
         counts[bucket_of(10_000)] = 10;
         let text = percentile_distribution(&LatencySnapshot::new(1, counts, 113_500, 10_050));
-        let rows: Vec<&str> = text.lines().skip(2).take_while(|line| !line.starts_with('#')).collect();
+        let rows: Vec<&str> = text
+            .lines()
+            .skip(2)
+            .take_while(|line| !line.starts_with('#'))
+            .collect();
         assert!(rows[0].trim_start().starts_with("15"), "{text}");
         let last: Vec<&str> = rows[rows.len() - 1].split_whitespace().collect();
         assert_eq!(last[1..], ["1.000000000000", "100"], "{text}");

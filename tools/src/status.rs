@@ -135,7 +135,11 @@ pub fn describe(state: &FabricState) -> String {
     }
     write_latencies(&mut text, state);
     for alarm in &state.alarms {
-        let _ = writeln!(text, "  ALARM {}: {}: {}", alarm.alarm, alarm.subject, alarm.detail);
+        let _ = writeln!(
+            text,
+            "  ALARM {}: {}: {}",
+            alarm.alarm, alarm.subject, alarm.detail
+        );
     }
     for note in &state.notes {
         let _ = writeln!(text, "  note: {note}");
@@ -144,7 +148,10 @@ pub fn describe(state: &FabricState) -> String {
 }
 
 fn write_latencies(text: &mut String, state: &FabricState) {
-    let sources = state.sources.iter().map(|one| ("publish to sequenced", &one.name, one.latency));
+    let sources = state
+        .sources
+        .iter()
+        .map(|one| ("publish to sequenced", &one.name, one.latency));
     let consumers = state
         .consumers
         .iter()

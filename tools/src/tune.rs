@@ -122,9 +122,27 @@ fn steps(host: &Host, scope: &Scope) -> Vec<Step> {
             "/sys/kernel/mm/transparent_hugepage/enabled",
             "madvise",
         ),
-        setting(host, &["numa-balancing"], "it unmaps pages to see who touches them", &kernel("numa_balancing"), "0"),
-        setting(host, &["timer-migration"], "timers of others fire on quiet cores", &kernel("timer_migration"), "0"),
-        setting(host, &["watchdogs"], "they wake a thread on every core", &kernel("watchdog"), "0"),
+        setting(
+            host,
+            &["numa-balancing"],
+            "it unmaps pages to see who touches them",
+            &kernel("numa_balancing"),
+            "0",
+        ),
+        setting(
+            host,
+            &["timer-migration"],
+            "timers of others fire on quiet cores",
+            &kernel("timer_migration"),
+            "0",
+        ),
+        setting(
+            host,
+            &["watchdogs"],
+            "they wake a thread on every core",
+            &kernel("watchdog"),
+            "0",
+        ),
         setting(
             host,
             &["realtime-throttling"],
@@ -188,7 +206,10 @@ fn cores(host: &Host, scope: &Scope) -> Vec<Step> {
             checks: &["interrupt-affinity"],
             reason: "interrupts take microseconds from whoever runs there; some cannot be moved",
             apply: format!("echo {target} > {file} || true"),
-            undo: format!("echo {} > {file} || true", crate::doctor::cores_text(&before)),
+            undo: format!(
+                "echo {} > {file} || true",
+                crate::doctor::cores_text(&before)
+            ),
         });
     }
     steps
@@ -197,11 +218,27 @@ fn cores(host: &Host, scope: &Scope) -> Vec<Step> {
 fn boot_parameters(scope: &Scope, wrong: &[&str]) -> Vec<(String, &'static str)> {
     let cores = scope.isolated_text();
     let all = [
-        ("isolated-cores", format!("isolcpus=managed_irq,domain,{cores}"), "the scheduler puts nobody else there"),
+        (
+            "isolated-cores",
+            format!("isolcpus=managed_irq,domain,{cores}"),
+            "the scheduler puts nobody else there",
+        ),
         ("nohz-full", format!("nohz_full={cores}"), "no timer tick"),
-        ("rcu-nocbs", format!("rcu_nocbs={cores}"), "the kernel's deferred frees run elsewhere"),
-        ("clocksource", "tsc=reliable".to_owned(), "the counter stays the clock"),
-        ("idle-states", "intel_idle.max_cstate=1 processor.max_cstate=1".to_owned(), "cores that park wake at once"),
+        (
+            "rcu-nocbs",
+            format!("rcu_nocbs={cores}"),
+            "the kernel's deferred frees run elsewhere",
+        ),
+        (
+            "clocksource",
+            "tsc=reliable".to_owned(),
+            "the counter stays the clock",
+        ),
+        (
+            "idle-states",
+            "intel_idle.max_cstate=1 processor.max_cstate=1".to_owned(),
+            "cores that park wake at once",
+        ),
     ];
     all.into_iter()
         .filter(|(check, ..)| scope.chosen && wrong.contains(check))
@@ -223,12 +260,20 @@ mod tests {
         };
         put("proc/sys/kernel/numa_balancing", "1");
         put("proc/sys/kernel/timer_migration", "1");
-        put("sys/kernel/mm/transparent_hugepage/enabled", "[always] madvise never");
+        put(
+            "sys/kernel/mm/transparent_hugepage/enabled",
+            "[always] madvise never",
+        );
         put("sys/devices/system/cpu/online", "0-3");
         put("proc/irq/9/smp_affinity_list", "0-3");
         let host = Host::under(directory.path());
         let scope = Scope::new(&host, Some([2, 3].into()), None);
-        let wrong = ["numa-balancing", "transparent-hugepages", "interrupt-affinity", "nohz-full"];
+        let wrong = [
+            "numa-balancing",
+            "transparent-hugepages",
+            "interrupt-affinity",
+            "nohz-full",
+        ];
         let script = script(&host, &scope, &wrong);
         for part in [
             "echo 0 > /proc/sys/kernel/numa_balancing\nelse\n    echo 1 > /proc/sys/kernel/numa_balancing",

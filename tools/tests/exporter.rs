@@ -24,14 +24,23 @@ fn exporter(place: &Place) -> (Background, String) {
 
 fn get(address: &str, path: &str) -> String {
     let mut stream = TcpStream::connect(address).expect("it listens");
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").expect("sent");
+    write!(
+        stream,
+        "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    )
+    .expect("sent");
     let mut answer = String::new();
     stream.read_to_string(&mut answer).expect("an answer");
     answer
 }
 
 fn installed(program: &str) -> bool {
-    Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok()
+    Command::new(program)
+        .arg("--version")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok()
 }
 
 #[test]
@@ -47,7 +56,8 @@ fn a_scrape_shows_the_fabrics_that_are_there_now() {
     }
     let text = wait_for("the messages", || {
         let text = get(&address, "/metrics");
-        text.contains("selvedge_source_messages_total{fabric=\"measured\",source=\"feed\"} 10").then_some(text)
+        text.contains("selvedge_source_messages_total{fabric=\"measured\",source=\"feed\"} 10")
+            .then_some(text)
     });
     for part in [
         "openmetrics-text",
@@ -100,7 +110,10 @@ fn a_real_prometheus_scrapes_it() {
     let _prometheus = Background(
         Command::new("prometheus")
             .arg(format!("--config.file={}", config.display()))
-            .arg(format!("--storage.tsdb.path={}", place.path().join("data").display()))
+            .arg(format!(
+                "--storage.tsdb.path={}",
+                place.path().join("data").display()
+            ))
             .arg(format!("--web.listen-address=127.0.0.1:{port}"))
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -109,12 +122,14 @@ fn a_real_prometheus_scrapes_it() {
     );
     let ask = |query: &str| -> Option<String> {
         TcpStream::connect(("127.0.0.1", port)).ok()?;
-        Some(get(&format!("127.0.0.1:{port}"), &format!("/api/v1/{query}")))
+        Some(get(
+            &format!("127.0.0.1:{port}"),
+            &format!("/api/v1/{query}"),
+        ))
     };
     wait_for("the counter in Prometheus", || {
-        ask("query?query=selvedge_source_messages_total").filter(|answer| {
-            answer.contains("\"source\":\"feed\"") && answer.contains("\"25\"")
-        })
+        ask("query?query=selvedge_source_messages_total")
+            .filter(|answer| answer.contains("\"source\":\"feed\"") && answer.contains("\"25\""))
     });
     wait_for("the histogram in Prometheus", || {
         ask("query?query=selvedge_publish_to_sequenced_seconds_count")
@@ -124,7 +139,9 @@ fn a_real_prometheus_scrapes_it() {
         ask("targets").filter(|answer| answer.contains("\"health\":\"up\""))
     });
     wait_for("the rules", || {
-        ask("rules").filter(|answer| answer.contains("SelvedgeSequencerDown") && answer.contains("\"health\":\"ok\""))
+        ask("rules").filter(|answer| {
+            answer.contains("SelvedgeSequencerDown") && answer.contains("\"health\":\"ok\"")
+        })
     });
 }
 
@@ -132,8 +149,15 @@ fn a_real_prometheus_scrapes_it() {
 fn the_alert_rules_are_rules_and_use_metrics_that_there_are() {
     let rules = concat!(env!("CARGO_MANIFEST_DIR"), "/../tuning/selvedge.rules.yml");
     if installed("promtool") {
-        let checked = Command::new("promtool").args(["check", "rules", rules]).output().expect("it runs");
-        assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stderr));
+        let checked = Command::new("promtool")
+            .args(["check", "rules", rules])
+            .output()
+            .expect("it runs");
+        assert!(
+            checked.status.success(),
+            "{}",
+            String::from_utf8_lossy(&checked.stderr)
+        );
     } else {
         eprintln!("promtool is not installed: the rules' syntax is not checked");
     }
@@ -143,7 +167,10 @@ fn the_alert_rules_are_rules_and_use_metrics_that_there_are() {
     );
     let text = std::fs::read_to_string(rules).expect("the rules");
     let mut expressions = 0;
-    for line in text.lines().filter_map(|line| line.trim().strip_prefix("expr: ")) {
+    for line in text
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("expr: "))
+    {
         expressions += 1;
         for word in line.split(|letter: char| !letter.is_alphanumeric() && letter != '_') {
             if let Some(name) = word.strip_prefix("selvedge_") {

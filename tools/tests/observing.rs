@@ -219,7 +219,10 @@ fn latency_is_measured_all_the_time_and_starts_from_zero_when_asked() {
     let state = place.json(&["status", "timed", "--json"]);
     let published = &state["sources"][0]["latency"];
     let consumed = &state["consumers"][0]["latency"];
-    assert_eq!(published["samples"], 20, "one a run, and every message was a run: {state}");
+    assert_eq!(
+        published["samples"], 20,
+        "one a run, and every message was a run: {state}"
+    );
     assert!(consumed["samples"].as_u64() >= Some(20), "{state}");
     for latency in [published, consumed] {
         let number = |key: &str| latency[key].as_u64().expect("a number");
@@ -229,10 +232,16 @@ fn latency_is_measured_all_the_time_and_starts_from_zero_when_asked() {
     let files = place.path().join("hgrm");
     let files_name = files.to_str().expect("UTF-8");
     let text = place.ok(&["latency", "timed", "--hgrm", files_name, "--reset"]);
-    assert!(text.contains("publish-to-sequenced") && text.contains("strategy"), "{text}");
-    let hgrm = std::fs::read_to_string(files.join("publish-to-sequenced.feed.hgrm"))
-        .expect("the export");
-    assert!(hgrm.contains("1/(1-Percentile)") && hgrm.contains("Total count    =           20]"), "{hgrm}");
+    assert!(
+        text.contains("publish-to-sequenced") && text.contains("strategy"),
+        "{text}"
+    );
+    let hgrm =
+        std::fs::read_to_string(files.join("publish-to-sequenced.feed.hgrm")).expect("the export");
+    assert!(
+        hgrm.contains("1/(1-Percentile)") && hgrm.contains("Total count    =           20]"),
+        "{hgrm}"
+    );
     let state = place.json(&["status", "timed", "--json"]);
     assert!(state["sources"][0]["latency"].is_null(), "{state}");
     for _ in 0..3 {

@@ -18,13 +18,31 @@ impl Terminal {
         let directory = place.path().to_str().expect("UTF-8");
         let environment = format!("SELVEDGE_DIR={directory}");
         let shell = format!("env {environment} TERM=screen-256color {command}; sleep 600");
-        let started = terminal.tmux(&["-f", "/dev/null", "new-session", "-d", "-x", "80", "-y", "24", &shell]);
-        assert!(started.status.success(), "{}", String::from_utf8_lossy(&started.stderr));
+        let started = terminal.tmux(&[
+            "-f",
+            "/dev/null",
+            "new-session",
+            "-d",
+            "-x",
+            "80",
+            "-y",
+            "24",
+            &shell,
+        ]);
+        assert!(
+            started.status.success(),
+            "{}",
+            String::from_utf8_lossy(&started.stderr)
+        );
         terminal
     }
 
     fn tmux(&self, arguments: &[&str]) -> Output {
-        Command::new("tmux").args(["-L", &self.socket]).args(arguments).output().expect("tmux runs")
+        Command::new("tmux")
+            .args(["-L", &self.socket])
+            .args(arguments)
+            .output()
+            .expect("tmux runs")
     }
 
     fn screen(&self) -> String {
@@ -38,7 +56,10 @@ impl Terminal {
     fn wait_for(&self, what: &str, parts: &[&str]) -> String {
         wait_for(what, || {
             let screen = self.screen();
-            parts.iter().all(|part| screen.contains(part)).then_some(screen)
+            parts
+                .iter()
+                .all(|part| screen.contains(part))
+                .then_some(screen)
         })
     }
 }
@@ -59,17 +80,36 @@ fn top_shows_the_fabric_and_does_what_its_keys_say() {
     let (fabric, _sequencer) = place.fabric("shown");
     let mut feed = producer(&fabric, "feed");
     let _idle = producer(&fabric, "another");
-    let _reader = fabric.consumer("strategy").start(Start::Oldest).attach().expect("admitted");
+    let _reader = fabric
+        .consumer("strategy")
+        .start(Start::Oldest)
+        .attach()
+        .expect("admitted");
     for price in 0..100 {
         quote(&mut feed, price);
     }
-    let command = format!("{} top shown --interval 100", env!("CARGO_BIN_EXE_selvedge"));
+    let command = format!(
+        "{} top shown --interval 100",
+        env!("CARGO_BIN_EXE_selvedge")
+    );
     let terminal = Terminal::start(&place, &command);
     let screen = terminal.wait_for(
         "the screen",
-        &["shown", "sequencer running", "SOURCE", "feed", "another", "CONSUMER", "strategy", "q quit"],
+        &[
+            "shown",
+            "sequencer running",
+            "SOURCE",
+            "feed",
+            "another",
+            "CONSUMER",
+            "strategy",
+            "q quit",
+        ],
     );
-    assert!(screen.lines().all(|line| line.chars().count() <= 80), "{screen}");
+    assert!(
+        screen.lines().all(|line| line.chars().count() <= 80),
+        "{screen}"
+    );
     let at = |name: &str| screen.lines().position(|line| line.starts_with(name));
     assert!(at("another") < at("feed"), "sorted by name: {screen}");
     terminal.wait_for("a consumer that stands still", &["frozen"]);
@@ -87,12 +127,17 @@ fn top_shows_the_fabric_and_does_what_its_keys_say() {
     terminal.press("p");
     terminal.wait_for("the pause", &["p go on"]);
     terminal.press("q");
-    wait_for("the end", || (!terminal.screen().contains("SOURCE")).then_some(()));
+    wait_for("the end", || {
+        (!terminal.screen().contains("SOURCE")).then_some(())
+    });
 }
 
 #[test]
 fn top_without_a_terminal_says_what_to_use() {
     let place = Place::new();
     let said = place.fails(&["top"]);
-    assert!(said.contains("needs a terminal") && said.contains("status --json --watch"), "{said}");
+    assert!(
+        said.contains("needs a terminal") && said.contains("status --json --watch"),
+        "{said}"
+    );
 }

@@ -28,9 +28,15 @@ fn a_fabric_goes_up_survives_a_kill_and_comes_down_in_order() {
     let file = file.to_str().expect("a path in UTF-8");
     assert!(place.ok(&["check", file]).contains("fabric `day`"));
     let said = place.ok(&["up", file]);
-    assert!(said.contains("day is up") && said.contains("next: selvedge status"), "{said}");
+    assert!(
+        said.contains("day is up") && said.contains("next: selvedge status"),
+        "{said}"
+    );
     let said = place.fails(&["up", file]);
-    assert!(said.contains("already up") && said.contains("selvedge down day"), "{said}");
+    assert!(
+        said.contains("already up") && said.contains("selvedge down day"),
+        "{said}"
+    );
 
     let fabric = place.attach("day");
     let mut feed = producer(&fabric, "feed");
@@ -110,11 +116,18 @@ fn agents_that_outlive_their_supervisor_are_ended_by_down() {
     });
     supervisor.signal(Signal::SIGKILL);
     supervisor.wait();
-    assert!(fabric.has_running_sequencer(), "agents go on without their supervisor");
+    assert!(
+        fabric.has_running_sequencer(),
+        "agents go on without their supervisor"
+    );
     place.ok(&["down", "orphans"]);
     assert!(!fabric.has_running_sequencer());
     wait_for("the journal's end", || {
-        fabric.gating_consumers().iter().all(|entry| !entry.process.is_alive()).then_some(())
+        fabric
+            .gating_consumers()
+            .iter()
+            .all(|entry| !entry.process.is_alive())
+            .then_some(())
     });
 }
 
@@ -148,11 +161,18 @@ fn a_service_manager_is_told_when_everything_runs_and_when_it_ends() {
 #[test]
 fn what_is_wrong_is_said_before_anything_starts() {
     let place = Place::new();
-    let (file, _disk) = topology(&place, "wrong", "[[consumer]]\nname = \"x\"\nkind = \"fast\"\n");
+    let (file, _disk) = topology(
+        &place,
+        "wrong",
+        "[[consumer]]\nname = \"x\"\nkind = \"fast\"\n",
+    );
     let file = file.to_str().expect("a path in UTF-8");
     for verb in ["check", "up"] {
         let said = place.fails(&[verb, file]);
-        assert!(said.contains("line 13: error") && said.contains("gating, copying"), "{said}");
+        assert!(
+            said.contains("line 13: error") && said.contains("gating, copying"),
+            "{said}"
+        );
     }
     assert!(!place.path().join("wrong").exists());
     let (file, _disk) = topology(&place, "far", "[[consumer]]\nname = \"x\"\ncore = 8000\n");
@@ -170,7 +190,10 @@ fn a_fabric_of_another_shape_is_not_taken_for_this_one() {
     place.ok(&["create", "shaped", "--stream-capacity", "1024"]);
     let (file, _disk) = topology(&place, "shaped", "");
     let said = place.fails(&["up", file.to_str().expect("UTF-8"), "--foreground"]);
-    assert!(said.contains("stream_slots = 1024") && said.contains("says 8192"), "{said}");
+    assert!(
+        said.contains("stream_slots = 1024") && said.contains("says 8192"),
+        "{said}"
+    );
 }
 
 #[test]
@@ -182,7 +205,11 @@ fn the_doctor_reports_findings_measures_and_changes_nothing() {
     let report: serde_json::Value =
         serde_json::from_slice(&output.stdout).expect("one JSON object");
     let findings = report["findings"].as_array().expect("a list");
-    let worst = |severity: &str| findings.iter().any(|finding| finding["severity"] == severity);
+    let worst = |severity: &str| {
+        findings
+            .iter()
+            .any(|finding| finding["severity"] == severity)
+    };
     let expected = match (worst("error"), worst("warning")) {
         (true, _) => 3,
         (false, true) => 2,
@@ -190,10 +217,16 @@ fn the_doctor_reports_findings_measures_and_changes_nothing() {
     };
     assert_eq!(output.status.code(), Some(expected));
     for key in ["check", "severity", "found", "expected", "why", "remedy"] {
-        assert!(findings.iter().all(|finding| finding[key].is_string()), "{key}");
+        assert!(
+            findings.iter().all(|finding| finding[key].is_string()),
+            "{key}"
+        );
     }
     let jitter = report["measured"]["jitter"].as_array().expect("a list");
-    assert_eq!(jitter.len(), report["cores"].as_array().map_or(0, Vec::len).min(64));
+    assert_eq!(
+        jitter.len(),
+        report["cores"].as_array().map_or(0, Vec::len).min(64)
+    );
     let html = std::fs::read_to_string(&page).expect("the page");
     assert!(html.contains("<h1>selvedge doctor</h1>") && html.contains("What preempts"));
     let (file, _disk) = topology(&place, "plan", "[[consumer]]\nname = \"x\"\ncore = 8000\n");
@@ -214,7 +247,9 @@ fn what_the_topology_promises_and_is_not_kept_raises_an_alarm() {
     let alarms = || -> Vec<String> {
         let state = place.json(&["status", "alarmed", "--json"]);
         let list = state["alarms"].as_array().expect("a list");
-        list.iter().map(|alarm| format!("{} {}", alarm["alarm"], alarm["subject"])).collect()
+        list.iter()
+            .map(|alarm| format!("{} {}", alarm["alarm"], alarm["subject"]))
+            .collect()
     };
     assert_eq!(alarms(), ["\"away\" \"feed\"", "\"away\" \"strategy\""]);
     let fabric = place.attach("alarmed");
@@ -223,7 +258,11 @@ fn what_the_topology_promises_and_is_not_kept_raises_an_alarm() {
     wait_for("the budget's alarm", || {
         (alarms() == ["\"away\" \"strategy\"", "\"latency-budget\" \"feed\""]).then_some(())
     });
-    assert!(place.ok(&["status", "alarmed"]).contains("ALARM latency-budget: feed: p99"));
+    assert!(
+        place
+            .ok(&["status", "alarmed"])
+            .contains("ALARM latency-budget: feed: p99")
+    );
     drop(feed);
     place.ok(&["down", file]);
 }
@@ -236,7 +275,11 @@ fn the_tuning_plan_is_a_script_that_a_shell_takes_and_applies_nothing() {
     assert!(script.starts_with("#!/bin/sh\n") && script.contains("nothing has been applied"));
     let path = place.path().join("tune.sh");
     std::fs::write(&path, &script).expect("the script");
-    let checked = std::process::Command::new("sh").arg("-n").arg(&path).status().expect("sh");
+    let checked = std::process::Command::new("sh")
+        .arg("-n")
+        .arg(&path)
+        .status()
+        .expect("sh");
     assert!(checked.success(), "{script}");
 }
 
@@ -248,21 +291,35 @@ fn help_completions_and_logs_are_as_promised() {
         assert!(help.contains(group), "{help}");
     }
     for verb in [
-        "status", "tap", "describe", "doctor", "check", "up", "down", "top", "exporter", "latency",
+        "status",
+        "tap",
+        "describe",
+        "doctor",
+        "check",
+        "up",
+        "down",
+        "top",
+        "exporter",
+        "latency",
         "completions",
     ] {
         assert!(place.ok(&[verb, "--help"]).contains("Examples:"), "{verb}");
     }
     assert!(place.ok(&["tune", "plan", "--help"]).contains("Examples:"));
     for shell in ["bash", "zsh", "fish"] {
-        assert!(place.ok(&["completions", shell]).contains("doctor"), "{shell}");
+        assert!(
+            place.ok(&["completions", shell]).contains("doctor"),
+            "{shell}"
+        );
     }
     let (file, _disk) = topology(&place, "logged", "");
     let file = file.to_str().expect("UTF-8");
     let mut supervisor = place.start(&["up", file, "--foreground", "--log-format", "json"]);
     let record = place.path().join("logged/supervisor.json");
     wait_for("everything to run", || {
-        std::fs::read_to_string(&record).is_ok_and(|text| text.contains("true")).then_some(())
+        std::fs::read_to_string(&record)
+            .is_ok_and(|text| text.contains("true"))
+            .then_some(())
     });
     assert!(supervisor.terminate().success());
     let mut log = String::new();

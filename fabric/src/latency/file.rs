@@ -131,7 +131,10 @@ impl LatencyRecorder {
         };
         // This is the only writer: no locked instruction is needed.
         count.store(count.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
-        sum.store(sum.load(Ordering::Relaxed).wrapping_add(ns), Ordering::Relaxed);
+        sum.store(
+            sum.load(Ordering::Relaxed).wrapping_add(ns),
+            Ordering::Relaxed,
+        );
         if ns > highest.load(Ordering::Relaxed) {
             highest.store(ns, Ordering::Relaxed);
         }
@@ -197,7 +200,12 @@ impl LatencyFile {
         let counts = (0..BUCKETS)
             .map(|bucket| self.load(COUNTS_AT + bucket))
             .collect();
-        LatencySnapshot::new(self.load(2), counts, self.load(SUM_AT), self.load(HIGHEST_AT))
+        LatencySnapshot::new(
+            self.load(2),
+            counts,
+            self.load(SUM_AT),
+            self.load(HIGHEST_AT),
+        )
     }
 }
 
@@ -248,7 +256,10 @@ mod tests {
                 name: "source-x".to_owned(),
             },
         ] {
-            assert_eq!(LatencySubject::of_file_name(&subject.file_name()), Some(subject));
+            assert_eq!(
+                LatencySubject::of_file_name(&subject.file_name()),
+                Some(subject)
+            );
         }
         assert_eq!(LatencySubject::of_file_name("other"), None);
     }

@@ -102,7 +102,9 @@ impl Host {
 
     /// Whether a hypervisor runs this host.
     pub fn is_virtual(&self) -> bool {
-        self.processor_flags().iter().any(|flag| flag == "hypervisor")
+        self.processor_flags()
+            .iter()
+            .any(|flag| flag == "hypervisor")
     }
 
     /// A file about one core, under `/sys/devices/system/cpu/cpuN`.
@@ -144,7 +146,11 @@ impl Host {
 /// Reads a list of cores, such as `0-3,8`. An empty text is no cores.
 pub fn parse_cores(text: &str) -> Option<Cores> {
     let mut cores = Cores::new();
-    for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
+    for part in text
+        .split(',')
+        .map(str::trim)
+        .filter(|part| !part.is_empty())
+    {
         let (first, last) = part.split_once('-').unwrap_or((part, part));
         let (first, last): (usize, usize) = (first.parse().ok()?, last.parse().ok()?);
         if first > last || last > MAX_CORE {

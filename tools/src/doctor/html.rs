@@ -24,7 +24,10 @@ pub fn page(findings: &[Finding], measured: Option<&Measured>) -> String {
         summary(findings)
     );
     for severity in [Severity::Error, Severity::Warning, Severity::Note] {
-        for finding in findings.iter().filter(|finding| finding.severity == severity) {
+        for finding in findings
+            .iter()
+            .filter(|finding| finding.severity == severity)
+        {
             write_finding(&mut html, finding);
         }
     }
@@ -109,7 +112,10 @@ fn write_matrix(html: &mut String, matrix: &LatencyMatrix) {
                 Some(ns) => {
                     // Hue 130 is green, 0 red.
                     let hue = 130.0 * (1.0 - heat(*ns, least, most));
-                    let _ = write!(html, "<td style=\"background:hsl({hue:.0} 70% 75%)\">{ns:.0}</td>");
+                    let _ = write!(
+                        html,
+                        "<td style=\"background:hsl({hue:.0} 70% 75%)\">{ns:.0}</td>"
+                    );
                 }
             }
         }

@@ -12,7 +12,10 @@ const WIDTH: usize = 80;
 pub fn report(findings: &[Finding], measured: Option<&Measured>, colour: bool) -> String {
     let mut text = String::new();
     for severity in [Severity::Error, Severity::Warning, Severity::Note] {
-        for finding in findings.iter().filter(|finding| finding.severity == severity) {
+        for finding in findings
+            .iter()
+            .filter(|finding| finding.severity == severity)
+        {
             write_finding(&mut text, finding, colour);
         }
     }
@@ -102,7 +105,11 @@ fn write_wrapped(text: &mut String, label: &str, value: &str) {
 }
 
 fn write_jitter(text: &mut String, measured: &Measured) {
-    let _ = writeln!(text, "what preempts a core that spins: gaps in {:.1} s", measured.seconds);
+    let _ = writeln!(
+        text,
+        "what preempts a core that spins: gaps in {:.1} s",
+        measured.seconds
+    );
     let _ = write!(text, "  core");
     for bound in GAP_BOUNDS_NS {
         let _ = write!(text, " {:>7}", format!(">={}", short(bound)));
@@ -130,7 +137,10 @@ fn write_matrix(text: &mut String, matrix: &LatencyMatrix, colour: bool) {
     let Some((least, most)) = matrix.range() else {
         return;
     };
-    let _ = writeln!(text, "a cache line from core to core, ns ({least:.0} to {most:.0})");
+    let _ = writeln!(
+        text,
+        "a cache line from core to core, ns ({least:.0} to {most:.0})"
+    );
     let _ = write!(text, "      ");
     for core in &matrix.cores {
         let _ = write!(text, " {core:>4}");
@@ -182,7 +192,10 @@ mod tests {
             .why("many words ".repeat(30))
             .remedy("swapoff -a");
         let text = report(&[finding], None, false);
-        assert!(text.lines().all(|line| line.chars().count() <= WIDTH), "{text}");
+        assert!(
+            text.lines().all(|line| line.chars().count() <= WIDTH),
+            "{text}"
+        );
         assert!(text.contains("remedy    swapoff -a"), "{text}");
         assert!(text.contains("0 errors, 1 warning,"), "{text}");
     }

@@ -46,7 +46,10 @@ fn stream(registry: &mut Registry, views: &[View]) {
         "stream_frames",
         "Frames sequenced in the fabric's life",
         series(views, |(state, ..), rows| {
-            rows.add(of_fabric(state), Value::Counter(state.next_sequence.saturating_sub(1)));
+            rows.add(
+                of_fabric(state),
+                Value::Counter(state.next_sequence.saturating_sub(1)),
+            );
         }),
     );
     registry.register(
@@ -60,7 +63,10 @@ fn stream(registry: &mut Registry, views: &[View]) {
         "sequencer_up",
         "Whether a sequencer takes messages",
         series(views, |(state, ..), rows| {
-            let up = state.sequencer.as_ref().is_some_and(|one| one.state == "running");
+            let up = state
+                .sequencer
+                .as_ref()
+                .is_some_and(|one| one.state == "running");
             rows.add(of_fabric(state), yes(up));
         }),
     );
@@ -93,11 +99,19 @@ fn stream(registry: &mut Registry, views: &[View]) {
     );
     for (name, help, keep) in [
         ("journal_disk_free", "Free on the journal's disk", false),
-        ("journal_disk_keep_free", "What should stay free on the journal's disk", true),
+        (
+            "journal_disk_keep_free",
+            "What should stay free on the journal's disk",
+            true,
+        ),
     ] {
         let rows = series(views, |(state, ..), rows| {
             if let Some(journal) = &state.journal {
-                let bytes = if keep { journal.keep_free_bytes } else { journal.free_bytes };
+                let bytes = if keep {
+                    journal.keep_free_bytes
+                } else {
+                    journal.free_bytes
+                };
                 rows.add(of_fabric(state), Value::Gauge(bytes as f64));
             }
         });
@@ -111,7 +125,10 @@ fn sources(registry: &mut Registry, views: &[View]) {
         "Messages of the source that were sequenced",
         series(views, |(state, ..), rows| {
             for one in state.sources.iter().filter(|one| one.id != 0) {
-                rows.add(with(state, "source", &one.name), Value::Counter(one.messages));
+                rows.add(
+                    with(state, "source", &one.name),
+                    Value::Counter(one.messages),
+                );
             }
         }),
     );
@@ -144,7 +161,10 @@ fn consumers(registry: &mut Registry, views: &[View]) {
         "Frames that the consumer has still to read",
         series(views, |(state, ..), rows| {
             for one in state.consumers.iter().filter(|one| one.state != "left") {
-                rows.add(with(state, "consumer", &one.name), Value::Gauge(one.lag as f64));
+                rows.add(
+                    with(state, "consumer", &one.name),
+                    Value::Gauge(one.lag as f64),
+                );
             }
         }),
     );

@@ -80,7 +80,10 @@ struct Watchers {
 
 impl Watchers {
     fn new(names: &[String]) -> Result<Self> {
-        let named = names.iter().map(|name| Location::of(name)).collect::<Result<Vec<_>>>()?;
+        let named = names
+            .iter()
+            .map(|name| Location::of(name))
+            .collect::<Result<Vec<_>>>()?;
         Ok(Watchers {
             named: (!named.is_empty()).then_some(named),
             watching: BTreeMap::new(),
@@ -95,7 +98,11 @@ impl Watchers {
         // A fabric that was removed and made anew is another one.
         self.watching.retain(|_, watcher| watcher.is_current());
         for location in locations {
-            let key = location.directory.join(&location.name).display().to_string();
+            let key = location
+                .directory
+                .join(&location.name)
+                .display()
+                .to_string();
             if !self.watching.contains_key(&key)
                 && let Ok(watcher) = Watcher::new(&location)
             {
@@ -105,7 +112,13 @@ impl Watchers {
         let views: Vec<_> = self
             .watching
             .values_mut()
-            .map(|watcher| (watcher.look(), watcher.latencies(), watcher.clock_offset_ns()))
+            .map(|watcher| {
+                (
+                    watcher.look(),
+                    watcher.latencies(),
+                    watcher.clock_offset_ns(),
+                )
+            })
             .collect();
         match metrics::encode(&views) {
             Ok(text) => match Header::from_bytes("Content-Type", OPEN_METRICS) {

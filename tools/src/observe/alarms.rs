@@ -45,7 +45,11 @@ pub fn alarms(state: &FabricState, topology: Option<&Topology>) -> Vec<Alarm> {
             found.push(alarm("ring-full", &source.name, detail));
         }
         if source.state == "dead" {
-            found.push(alarm("dead", &source.name, format!("process {}", source.pid)));
+            found.push(alarm(
+                "dead",
+                &source.name,
+                format!("process {}", source.pid),
+            ));
         }
     }
     for consumer in &state.consumers {
@@ -54,7 +58,11 @@ pub fn alarms(state: &FabricState, topology: Option<&Topology>) -> Vec<Alarm> {
             found.push(alarm("holds-back", &consumer.name, detail));
         }
         if consumer.state == "dead" {
-            found.push(alarm("dead", &consumer.name, format!("process {}", consumer.pid)));
+            found.push(alarm(
+                "dead",
+                &consumer.name,
+                format!("process {}", consumer.pid),
+            ));
         }
     }
     if let Some(topology) = topology {
@@ -84,7 +92,10 @@ fn promised(state: &FabricState, topology: &Topology, found: &mut Vec<Alarm>) {
         }
     }
     for plan in &topology.consumers {
-        let consumer = state.consumers.iter().find(|consumer| consumer.name == plan.name);
+        let consumer = state
+            .consumers
+            .iter()
+            .find(|consumer| consumer.name == plan.name);
         match consumer {
             Some(consumer) if consumer.state == "left" => {
                 found.push(alarm("away", &plan.name, "left".to_owned()));
@@ -113,7 +124,11 @@ fn promised(state: &FabricState, topology: &Topology, found: &mut Vec<Alarm>) {
             found.push(alarm("latency-budget", &source.name, detail));
         }
     }
-    for consumer in state.consumers.iter().filter(|consumer| consumer.name != "journal") {
+    for consumer in state
+        .consumers
+        .iter()
+        .filter(|consumer| consumer.name != "journal")
+    {
         let p99 = consumer.latency.map(|latency| latency.p99_ns);
         if let Some(detail) = over(p99, budget.sequenced_to_consumed_p99) {
             found.push(alarm("latency-budget", &consumer.name, detail));

@@ -101,7 +101,8 @@ impl AgentProcess {
 
     fn died(&mut self, status: ExitStatus) -> Result<Outcome> {
         let now = Instant::now();
-        self.deaths.retain(|death| now.duration_since(*death) < WINDOW);
+        self.deaths
+            .retain(|death| now.duration_since(*death) < WINDOW);
         self.deaths.push(now);
         if self.deaths.len() > MAX_DEATHS {
             return Err(ToolError::GivenUp {

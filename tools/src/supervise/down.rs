@@ -61,8 +61,9 @@ pub fn down(args: &DownArgs) -> Result<()> {
 }
 
 fn end(name: &str, what: &str, process: ProcessIdentity, patience: Duration) -> Result<()> {
-    kill(Pid::from_raw(process.pid as i32), Signal::SIGTERM)
-        .map_err(|error| ToolError::host(format!("stop {what} (process {})", process.pid))(error.into()))?;
+    kill(Pid::from_raw(process.pid as i32), Signal::SIGTERM).map_err(|error| {
+        ToolError::host(format!("stop {what} (process {})", process.pid))(error.into())
+    })?;
     let started = Instant::now();
     while process.is_alive() {
         if started.elapsed() > patience {

@@ -51,7 +51,8 @@ impl SupervisorRecord {
 
     /// Writes the record: whole, or not at all.
     pub fn write(&self, root: &Path) -> Result<()> {
-        let text = serde_json::to_vec(self).map_err(ToolError::json("write the supervisor's record"))?;
+        let text =
+            serde_json::to_vec(self).map_err(ToolError::json("write the supervisor's record"))?;
         replace(&root.join(RECORD), &text)
     }
 

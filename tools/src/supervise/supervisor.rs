@@ -80,7 +80,10 @@ impl Supervisor {
 
     fn start(&mut self) -> Result<()> {
         let name = self.topology.name.clone();
-        let sequencer = agent_arguments(vec!["sequencer".into(), name.clone()], &self.topology.sequencer);
+        let sequencer = agent_arguments(
+            vec!["sequencer".into(), name.clone()],
+            &self.topology.sequencer,
+        );
         // Where a standby has taken over meanwhile, it comes back as the next standby.
         let again: &'static [&'static str] = match self.topology.standby {
             Some(_) => &["--standby"],
@@ -220,11 +223,31 @@ fn create_or_attach(topology: &Topology, directory: &Path) -> Result<Fabric> {
     let fabric = Fabric::attach_in(directory, &topology.name)?;
     let control = fabric.control();
     for (key, wanted, is) in [
-        ("slot_bytes", topology.slot_bytes, u64::from(control.slot_bytes)),
-        ("stream_slots", topology.stream_slots, control.stream_capacity),
-        ("stream_payload", topology.stream_payload, control.stream_payload_bytes),
-        ("ingress_slots", topology.ingress_slots, control.ingress_capacity),
-        ("ingress_payload", topology.ingress_payload, control.ingress_payload_bytes),
+        (
+            "slot_bytes",
+            topology.slot_bytes,
+            u64::from(control.slot_bytes),
+        ),
+        (
+            "stream_slots",
+            topology.stream_slots,
+            control.stream_capacity,
+        ),
+        (
+            "stream_payload",
+            topology.stream_payload,
+            control.stream_payload_bytes,
+        ),
+        (
+            "ingress_slots",
+            topology.ingress_slots,
+            control.ingress_capacity,
+        ),
+        (
+            "ingress_payload",
+            topology.ingress_payload,
+            control.ingress_payload_bytes,
+        ),
     ] {
         if wanted != is {
             return Err(ToolError::OtherShape {

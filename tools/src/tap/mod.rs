@@ -3,8 +3,8 @@
 mod filter;
 mod names;
 
-use crate::error::{Result, ToolError};
 use crate::decode::{frame_json, frame_text};
+use crate::error::{Result, ToolError};
 use clap::Args;
 use filter::Filter;
 use names::Names;

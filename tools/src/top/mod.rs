@@ -108,8 +108,8 @@ fn show(
             if let Event::Key(key) = event::read().map_err(terminal_error())?
                 && key.kind == KeyEventKind::Press
             {
-                let interrupted = key.modifiers.contains(KeyModifiers::CONTROL)
-                    && key.code == KeyCode::Char('c');
+                let interrupted =
+                    key.modifiers.contains(KeyModifiers::CONTROL) && key.code == KeyCode::Char('c');
                 if interrupted || !press(screen, key.code, fabric) {
                     return Ok(());
                 }

@@ -38,14 +38,26 @@ fn state_style(state: &str) -> Style {
 fn header(screen: &Screen) -> Vec<Line<'static>> {
     let state = &screen.state;
     let (status, detail) = match &state.sequencer {
-        Some(one) => (one.state, format!(" process {}, epoch {}", one.pid, one.epoch)),
+        Some(one) => (
+            one.state,
+            format!(" process {}, epoch {}", one.pid, one.epoch),
+        ),
         None => ("never started", String::new()),
     };
-    let held = state.consumers.iter().filter(|one| one.kind != "copying" && one.state != "left");
-    let fill = held.map(|one| one.lag_percent).fold(0.0, f64::max).min(100.0);
+    let held = state
+        .consumers
+        .iter()
+        .filter(|one| one.kind != "copying" && one.state != "left");
+    let fill = held
+        .map(|one| one.lag_percent)
+        .fold(0.0, f64::max)
+        .min(100.0);
     let mut lines = vec![
         Line::from(vec![
-            Span::styled(state.fabric.clone(), Style::new().add_modifier(Modifier::BOLD)),
+            Span::styled(
+                state.fabric.clone(),
+                Style::new().add_modifier(Modifier::BOLD),
+            ),
             Span::raw("  sequencer "),
             Span::styled(status, state_style(status)),
             Span::raw(detail),
@@ -61,7 +73,11 @@ fn header(screen: &Screen) -> Vec<Line<'static>> {
         )),
     ];
     if let Some(journal) = &state.journal {
-        let lag = state.consumers.iter().find(|one| one.name == "journal").map_or(0, |one| one.lag);
+        let lag = state
+            .consumers
+            .iter()
+            .find(|one| one.name == "journal")
+            .map_or(0, |one| one.lag);
         lines.push(Line::raw(format!(
             "journal {} frames behind, {} free at {}",
             count(lag),
@@ -86,7 +102,10 @@ fn alarms(screen: &Screen) -> Vec<Line<'static>> {
         })
         .collect();
     if all.len() > SHOWN {
-        lines.push(Line::raw(format!("  and {} more alarms", all.len() - SHOWN)));
+        lines.push(Line::raw(format!(
+            "  and {} more alarms",
+            all.len() - SHOWN
+        )));
     }
     lines
 }

@@ -45,7 +45,11 @@ pub fn parse(text: &str) -> Result<(Topology, Vec<Problem>), Vec<Problem>> {
     }
     let found = problems.into_sorted();
     match topology {
-        Some(topology) if found.iter().all(|problem| problem.severity < Severity::Error) => {
+        Some(topology)
+            if found
+                .iter()
+                .all(|problem| problem.severity < Severity::Error) =>
+        {
             Ok((topology, found))
         }
         _ => Err(found),
@@ -65,12 +69,12 @@ fn read(document: &DeTable<'_>, problems: &mut Problems<'_>) -> Option<Topology>
     let section = |name: &'static str, problems: &mut Problems<'_>| table(document, name, problems);
 
     let fabric = section("fabric", problems);
-    let name = fabric.required("name", problems).and_then(|name| {
-        name_of("fabric", name, problems)
-    });
-    let directory = fabric.text("directory", problems).and_then(|directory| {
-        absolute("fabric", directory, problems)
-    });
+    let name = fabric
+        .required("name", problems)
+        .and_then(|name| name_of("fabric", name, problems));
+    let directory = fabric
+        .text("directory", problems)
+        .and_then(|directory| absolute("fabric", directory, problems));
     let ring = 4096..=1 << 36;
     let slot_bytes = fabric.power_of_two("slot_bytes", 64..=4096, problems);
     let stream_slots = fabric.power_of_two("stream_slots", 256..=1 << 26, problems);
@@ -222,11 +226,7 @@ fn read_journal(section: &Section<'_, '_>, problems: &mut Problems<'_>) -> Optio
     })
 }
 
-fn peers(
-    document: &DeTable<'_>,
-    name: &'static str,
-    problems: &mut Problems<'_>,
-) -> Vec<PeerPlan> {
+fn peers(document: &DeTable<'_>, name: &'static str, problems: &mut Problems<'_>) -> Vec<PeerPlan> {
     let found = document
         .iter()
         .find(|(key, _)| key.get_ref().as_ref() == name);
@@ -236,7 +236,10 @@ fn peers(
     let DeValue::Array(list) = value.get_ref() else {
         problems.error(
             key.span().start,
-            format!("`{name}` is {}, not a list of sections", kind(value.get_ref())),
+            format!(
+                "`{name}` is {}, not a list of sections",
+                kind(value.get_ref())
+            ),
             format!("write [[{name}]], with two brackets, once for each"),
         );
         return Vec::new();
@@ -286,7 +289,11 @@ fn peers(
     peers
 }
 
-fn name_of(role: &'static str, name: At<String>, problems: &mut Problems<'_>) -> Option<At<String>> {
+fn name_of(
+    role: &'static str,
+    name: At<String>,
+    problems: &mut Problems<'_>,
+) -> Option<At<String>> {
     if check_name(role, &name.value).is_ok() {
         return Some(name);
     }

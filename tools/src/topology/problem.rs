@@ -72,7 +72,12 @@ impl<'a> Problems<'a> {
     }
 
     /// Adds a warning at byte `offset`.
-    pub fn warning(&mut self, offset: usize, message: impl Into<String>, remedy: impl Into<String>) {
+    pub fn warning(
+        &mut self,
+        offset: usize,
+        message: impl Into<String>,
+        remedy: impl Into<String>,
+    ) {
         self.error(offset, message, remedy);
         if let Some(problem) = self.found.last_mut() {
             problem.severity = Severity::Warning;

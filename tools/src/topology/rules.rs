@@ -57,7 +57,10 @@ fn names(topology: &Topology, problems: &mut Problems<'_>) {
         }
     }
     if topology.journal.is_some()
-        && let Some(peer) = topology.consumers.iter().find(|peer| peer.name == "journal")
+        && let Some(peer) = topology
+            .consumers
+            .iter()
+            .find(|peer| peer.name == "journal")
     {
         problems.error(
             peer.agent.offset,

@@ -80,7 +80,9 @@ impl<'a, 'i> Section<'a, 'i> {
     pub fn required(&self, key: &'static str, problems: &mut Problems<'_>) -> Option<At<String>> {
         // A section that is not there at all has its own message.
         let table = self.table?;
-        let there = table.iter().any(|(found, _)| found.get_ref().as_ref() == key);
+        let there = table
+            .iter()
+            .any(|(found, _)| found.get_ref().as_ref() == key);
         if !there {
             self.asked.borrow_mut().push(key);
             problems.error(
@@ -102,7 +104,11 @@ impl<'a, 'i> Section<'a, 'i> {
     ) -> Option<At<u64>> {
         let value = self.find(key)?;
         let offset = value.span().start;
-        let remedy = format!("use a whole number from {} to {}", range.start(), range.end());
+        let remedy = format!(
+            "use a whole number from {} to {}",
+            range.start(),
+            range.end()
+        );
         match value.get_ref() {
             DeValue::Integer(integer) => {
                 let number = u64::from_str_radix(integer.as_str(), integer.radix()).ok();
@@ -196,11 +202,7 @@ impl<'a, 'i> Section<'a, 'i> {
     }
 
     /// A duration that is not zero.
-    pub fn duration(
-        &self,
-        key: &'static str,
-        problems: &mut Problems<'_>,
-    ) -> Option<At<Duration>> {
+    pub fn duration(&self, key: &'static str, problems: &mut Problems<'_>) -> Option<At<Duration>> {
         let text = self.text(key, problems)?;
         match parse_duration(&text.value).filter(|duration| !duration.is_zero()) {
             Some(value) => Some(At {
@@ -303,7 +305,13 @@ mod tests {
     #[test]
     fn the_nearest_word_is_suggested_only_where_it_is_near() {
         assert_eq!(distance("kitten", "sitting"), 3);
-        assert_eq!(suggestion("ilde", &["core", "idle"]), "did you mean `idle`?");
-        assert_eq!(suggestion("banana", &["core", "idle"]), "it knows core, idle");
+        assert_eq!(
+            suggestion("ilde", &["core", "idle"]),
+            "did you mean `idle`?"
+        );
+        assert_eq!(
+            suggestion("banana", &["core", "idle"]),
+            "it knows core, idle"
+        );
     }
 }

@@ -10,8 +10,16 @@ const DEEPEST_EXIT_US: u64 = 2;
 /// A boot parameter's cores against the chosen ones.
 fn covered(check: &'static str, scope: &Scope, covered: &Cores) -> Finding {
     let open: Cores = scope.cores.difference(covered).copied().collect();
-    let severity = if scope.chosen { Severity::Warning } else { Severity::Note };
-    let good = if scope.chosen { open.is_empty() } else { !covered.is_empty() };
+    let severity = if scope.chosen {
+        Severity::Warning
+    } else {
+        Severity::Note
+    };
+    let good = if scope.chosen {
+        open.is_empty()
+    } else {
+        !covered.is_empty()
+    };
     Finding::judged(check, good, severity)
         .found(if covered.is_empty() {
             "no core".to_owned()
@@ -27,7 +35,9 @@ fn covered(check: &'static str, scope: &Scope, covered: &Cores) -> Finding {
 
 /// The scheduler puts nobody else there.
 pub fn isolated(host: &Host, scope: &Scope) -> Vec<Finding> {
-    let isolated = host.cores("/sys/devices/system/cpu/isolated").unwrap_or_default();
+    let isolated = host
+        .cores("/sys/devices/system/cpu/isolated")
+        .unwrap_or_default();
     vec![
         covered("isolated-cores", scope, &isolated)
             .why("the scheduler puts other work on cores that are not isolated: a spinning agent loses milliseconds at a time")
@@ -40,7 +50,9 @@ pub fn isolated(host: &Host, scope: &Scope) -> Vec<Finding> {
 
 /// The timer tick is off.
 pub fn tickless(host: &Host, scope: &Scope) -> Vec<Finding> {
-    let tickless = host.cores("/sys/devices/system/cpu/nohz_full").unwrap_or_default();
+    let tickless = host
+        .cores("/sys/devices/system/cpu/nohz_full")
+        .unwrap_or_default();
     vec![
         covered("nohz-full", scope, &tickless)
             .why("the timer tick interrupts a core 100 to 1000 times a second, for 1 to 5 microseconds each")
@@ -58,7 +70,9 @@ pub fn rcu_callbacks(host: &Host, scope: &Scope) -> Vec<Finding> {
         })
         .unwrap_or_default();
     // Tickless cores are offloaded too.
-    let tickless = host.cores("/sys/devices/system/cpu/nohz_full").unwrap_or_default();
+    let tickless = host
+        .cores("/sys/devices/system/cpu/nohz_full")
+        .unwrap_or_default();
     let offloaded: Cores = named.union(&tickless).copied().collect();
     vec![
         covered("rcu-nocbs", scope, &offloaded)
@@ -149,7 +163,11 @@ pub fn idle_states(host: &Host, scope: &Scope) -> Vec<Finding> {
         .topology
         .as_ref()
         .is_none_or(|topology| topology.agents().iter().any(|agent| !agent.spins()));
-    let severity = if sleeps { Severity::Warning } else { Severity::Note };
+    let severity = if sleeps {
+        Severity::Warning
+    } else {
+        Severity::Note
+    };
     vec![
         Finding::judged("idle-states", deep.is_empty(), severity)
             .found(if deep.is_empty() { "none deeper than C1".to_owned() } else { deep.join(", ") })

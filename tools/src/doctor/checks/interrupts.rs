@@ -35,8 +35,17 @@ pub fn affinity(host: &Host, scope: &Scope) -> Vec<Finding> {
         .iter()
         .filter(|name| name.bytes().all(|byte| byte.is_ascii_digit()))
         .any(|pid| host.read(&format!("/proc/{pid}/comm")).as_deref() == Some("irqbalance"));
-    let severity = if scope.chosen { Severity::Warning } else { Severity::Note };
-    let shown = landing.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", ");
+    let severity = if scope.chosen {
+        Severity::Warning
+    } else {
+        Severity::Note
+    };
+    let shown = landing
+        .iter()
+        .take(SHOWN)
+        .cloned()
+        .collect::<Vec<_>>()
+        .join(", ");
     let more = landing.len().saturating_sub(SHOWN);
     let mut found = match (landing.len(), more) {
         (0, _) => "none".to_owned(),
@@ -58,7 +67,10 @@ pub fn affinity(host: &Host, scope: &Scope) -> Vec<Finding> {
 /// Each interrupt's name, and whether it has come yet.
 fn interrupt_names(host: &Host) -> HashMap<String, (String, bool)> {
     let table = host.read("/proc/interrupts").unwrap_or_default();
-    let columns = table.lines().next().map_or(0, |line| line.split_whitespace().count());
+    let columns = table
+        .lines()
+        .next()
+        .map_or(0, |line| line.split_whitespace().count());
     table
         .lines()
         .skip(1)
@@ -66,7 +78,9 @@ fn interrupt_names(host: &Host) -> HashMap<String, (String, bool)> {
             let (number, rest) = line.trim_start().split_once(':')?;
             let words: Vec<&str> = rest.split_whitespace().collect();
             let counts = words.get(..columns.min(words.len()))?;
-            let came = counts.iter().any(|count| count.parse::<u64>().is_ok_and(|count| count > 0));
+            let came = counts
+                .iter()
+                .any(|count| count.parse::<u64>().is_ok_and(|count| count > 0));
             let name = words.last().copied().unwrap_or("?").to_owned();
             Some((number.to_owned(), (name, came)))
         })

@@ -25,10 +25,18 @@ pub fn hugepages_reserved(host: &Host, scope: &Scope) -> Vec<Finding> {
         return Vec::new();
     };
     let directory = format!("{HUGE}/hugepages-{kilobytes}kB");
-    let total = host.number(&format!("{directory}/nr_hugepages")).unwrap_or(0);
-    let free = host.number(&format!("{directory}/free_hugepages")).unwrap_or(0);
+    let total = host
+        .number(&format!("{directory}/nr_hugepages"))
+        .unwrap_or(0);
+    let free = host
+        .number(&format!("{directory}/free_hugepages"))
+        .unwrap_or(0);
     let needed = scope.ring_bytes().div_ceil(kilobytes << 10).max(1);
-    let severity = if required { Severity::Error } else { Severity::Warning };
+    let severity = if required {
+        Severity::Error
+    } else {
+        Severity::Warning
+    };
     vec![
         Finding::judged("hugepages-reserved", free >= needed, severity)
             .found(format!("{free} of {total} pages of {} free", bytes(kilobytes << 10)))
@@ -51,14 +59,20 @@ pub fn hugetlbfs_mounted(host: &Host, scope: &Scope) -> Vec<Finding> {
     let mount = mounts.lines().find_map(|line| {
         let columns: Vec<&str> = line.split_whitespace().collect();
         let (path, kind, options) = (columns.get(1)?, columns.get(2)?, columns.get(3)?);
-        let size = options.split(',').find_map(|word| word.strip_prefix("pagesize="));
+        let size = options
+            .split(',')
+            .find_map(|word| word.strip_prefix("pagesize="));
         let fits = match size {
             None => kilobytes == 2048,
             Some(size) => size == option || (size == "1024M" && kilobytes == 1 << 20),
         };
         (*kind == "hugetlbfs" && fits).then(|| (*path).to_owned())
     });
-    let severity = if required { Severity::Error } else { Severity::Warning };
+    let severity = if required {
+        Severity::Error
+    } else {
+        Severity::Warning
+    };
     vec![
         Finding::judged("hugetlbfs-mounted", mount.is_some(), severity)
             .found(mount.unwrap_or_else(|| format!("no hugetlbfs with pages of {option}")))
@@ -122,7 +136,11 @@ pub fn shared_memory_size(host: &Host, scope: &Scope) -> Vec<Finding> {
             .found(format!("{} free in {}", bytes(free), place.display()))
             .expected(format!("at least {}", bytes(needed)))
             .why("a fabric reserves its memory when it is created, or is not created")
-            .remedy(format!("mount -o remount,size={}M {} (as root)", (needed >> 20) * 2, place.display())),
+            .remedy(format!(
+                "mount -o remount,size={}M {} (as root)",
+                (needed >> 20) * 2,
+                place.display()
+            )),
     ]
 }
 
@@ -152,7 +170,11 @@ pub fn swap(host: &Host, _: &Scope) -> Vec<Finding> {
         .collect();
     vec![
         Finding::judged("swap", devices.is_empty(), Severity::Warning)
-            .found(if devices.is_empty() { "off".to_owned() } else { devices.join(", ") })
+            .found(if devices.is_empty() {
+                "off".to_owned()
+            } else {
+                devices.join(", ")
+            })
             .expected("off")
             .why("what is swapped out comes back in milliseconds, in the middle of a message")
             .remedy("swapoff -a (as root), and no swap line in /etc/fstab"),

@@ -49,10 +49,7 @@ const CHECKS: [Check; 28] = [
 
 /// Runs all checks. They read; none changes anything.
 pub fn run(host: &Host, scope: &Scope) -> Vec<Finding> {
-    CHECKS
-        .iter()
-        .flat_map(|check| check(host, scope))
-        .collect()
+    CHECKS.iter().flat_map(|check| check(host, scope)).collect()
 }
 
 /// Runs those that judge the plan alone.

@@ -83,13 +83,7 @@ pub fn cores_near_each_other(host: &Host, scope: &Scope) -> Vec<Finding> {
     let mut places: Vec<(u64, u64, usize)> = scope
         .cores
         .iter()
-        .filter_map(|&core| {
-            Some((
-                host.socket_of(core)?,
-                host.node_of(core).unwrap_or(0),
-                core,
-            ))
-        })
+        .filter_map(|&core| Some((host.socket_of(core)?, host.node_of(core).unwrap_or(0), core)))
         .collect();
     places.sort_unstable();
     let mut groups: Vec<String> = Vec::new();
@@ -106,11 +100,19 @@ pub fn cores_near_each_other(host: &Host, scope: &Scope) -> Vec<Finding> {
         Finding::judged("cores-near", groups.len() <= 1, Severity::Warning)
             .found(groups.join("; "))
             .expected("all on one socket and one NUMA node")
-            .why("a cache line takes two to four times as long to another socket: every hop pays it")
+            .why(
+                "a cache line takes two to four times as long to another socket: every hop pays it",
+            )
             .remedy("choose cores of one socket (lscpu -e shows them)"),
     ];
-    if let Some(node) = scope.topology.as_ref().and_then(|topology| topology.numa_node) {
-        let known = host.path(&format!("/sys/devices/system/node/node{}", node.value)).exists();
+    if let Some(node) = scope
+        .topology
+        .as_ref()
+        .and_then(|topology| topology.numa_node)
+    {
+        let known = host
+            .path(&format!("/sys/devices/system/node/node{}", node.value))
+            .exists();
         let away: Vec<usize> = places
             .iter()
             .filter(|place| place.1 != node.value)
@@ -155,13 +157,18 @@ pub fn housekeeping_core(_: &Host, scope: &Scope) -> Vec<Finding> {
 
 /// The journal's disk is a disk and has room.
 pub fn journal_disk(host: &Host, scope: &Scope) -> Vec<Finding> {
-    let Some(journal) = scope.topology.as_ref().and_then(|topology| topology.journal.as_ref())
+    let Some(journal) = scope
+        .topology
+        .as_ref()
+        .and_then(|topology| topology.journal.as_ref())
     else {
         return Vec::new();
     };
     let directory = &journal.directory.value;
     // The directory is made when the journal starts: its nearest parent decides.
-    let Some(there) = directory.ancestors().find(|path| host.path(&path.to_string_lossy()).exists())
+    let Some(there) = directory
+        .ancestors()
+        .find(|path| host.path(&path.to_string_lossy()).exists())
     else {
         return Vec::new();
     };
@@ -197,7 +204,11 @@ pub fn ring_fits_cache(host: &Host, scope: &Scope) -> Vec<Finding> {
     let ring = topology.stream_bytes();
     vec![
         Finding::judged("ring-fits-cache", ring <= cache, Severity::Note)
-            .found(format!("stream ring {}, second-level cache {}", bytes(ring), bytes(cache)))
+            .found(format!(
+                "stream ring {}, second-level cache {}",
+                bytes(ring),
+                bytes(cache)
+            ))
             .expected("a stream ring no larger than the second-level cache")
             .why("a ring that overflows the cache loses about a third of the throughput")
             .remedy("a smaller `stream_slots`, where bursts allow it"),

@@ -43,16 +43,37 @@ impl FakeHost {
     fn good() -> Self {
         let host = FakeHost::new();
         host.common()
-            .put("proc/cmdline", "quiet isolcpus=2-3 nohz_full=2-3 rcu_nocbs=2-3")
+            .put(
+                "proc/cmdline",
+                "quiet isolcpus=2-3 nohz_full=2-3 rcu_nocbs=2-3",
+            )
             .put("sys/devices/system/cpu/isolated", "2-3\n")
             .put("sys/devices/system/cpu/nohz_full", "2-3\n")
             .put("proc/cpuinfo", "flags\t\t: fpu constant_tsc nonstop_tsc\n")
-            .put("sys/devices/system/clocksource/clocksource0/current_clocksource", "tsc\n")
-            .put("sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages", "64\n")
-            .put("sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages", "64\n")
-            .put("proc/mounts", "none /dev/hugepages hugetlbfs rw,pagesize=2M 0 0\n")
-            .put("proc/self/limits", "Max locked memory         unlimited            unlimited            bytes\n")
-            .put("sys/kernel/mm/transparent_hugepage/enabled", "always [madvise] never\n")
+            .put(
+                "sys/devices/system/clocksource/clocksource0/current_clocksource",
+                "tsc\n",
+            )
+            .put(
+                "sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages",
+                "64\n",
+            )
+            .put(
+                "sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages",
+                "64\n",
+            )
+            .put(
+                "proc/mounts",
+                "none /dev/hugepages hugetlbfs rw,pagesize=2M 0 0\n",
+            )
+            .put(
+                "proc/self/limits",
+                "Max locked memory         unlimited            unlimited            bytes\n",
+            )
+            .put(
+                "sys/kernel/mm/transparent_hugepage/enabled",
+                "always [madvise] never\n",
+            )
             .put("proc/swaps", "Filename Type Size Used Priority\n")
             .put("proc/sys/kernel/numa_balancing", "0\n")
             .put("proc/sys/kernel/sched_rt_runtime_us", "-1\n")
@@ -60,13 +81,22 @@ impl FakeHost {
             .put("proc/sys/kernel/nmi_watchdog", "0\n")
             .put("proc/sys/kernel/soft_watchdog", "0\n")
             .put("sys/devices/system/cpu/intel_pstate/no_turbo", "1\n")
-            .put("proc/interrupts", "  CPU0 CPU1 CPU2 CPU3\n 24: 5 0 0 0 eth0\n")
+            .put(
+                "proc/interrupts",
+                "  CPU0 CPU1 CPU2 CPU3\n 24: 5 0 0 0 eth0\n",
+            )
             .put("proc/irq/24/effective_affinity_list", "0\n")
             .put("sys/fs/cgroup/a/cpu.max", "max 100000\n");
         for core in 0..4 {
-            host.put(&Host::core_file(core, "topology/thread_siblings_list"), &core.to_string())
-                .put(&Host::core_file(core, "cpufreq/scaling_governor"), "performance\n")
-                .put(&Host::core_file(core, "cpuidle/state0/latency"), "0\n");
+            host.put(
+                &Host::core_file(core, "topology/thread_siblings_list"),
+                &core.to_string(),
+            )
+            .put(
+                &Host::core_file(core, "cpufreq/scaling_governor"),
+                "performance\n",
+            )
+            .put(&Host::core_file(core, "cpuidle/state0/latency"), "0\n");
         }
         host
     }
@@ -78,30 +108,57 @@ impl FakeHost {
             .put("sys/devices/system/cpu/isolated", "\n")
             .put("sys/devices/system/cpu/nohz_full", "\n")
             .put("proc/cpuinfo", "flags\t\t: fpu hypervisor\n")
-            .put("sys/devices/system/clocksource/clocksource0/current_clocksource", "hpet\n")
+            .put(
+                "sys/devices/system/clocksource/clocksource0/current_clocksource",
+                "hpet\n",
+            )
             .put("proc/mounts", "")
-            .put("proc/self/limits", "Max locked memory         65536            65536            bytes\n")
-            .put("sys/kernel/mm/transparent_hugepage/enabled", "[always] madvise never\n")
-            .put("proc/swaps", "Filename Type Size Used Priority\n/dev/sda2 partition 1 0 -2\n")
+            .put(
+                "proc/self/limits",
+                "Max locked memory         65536            65536            bytes\n",
+            )
+            .put(
+                "sys/kernel/mm/transparent_hugepage/enabled",
+                "[always] madvise never\n",
+            )
+            .put(
+                "proc/swaps",
+                "Filename Type Size Used Priority\n/dev/sda2 partition 1 0 -2\n",
+            )
             .put("proc/sys/kernel/numa_balancing", "1\n")
             .put("proc/sys/kernel/sched_rt_runtime_us", "950000\n")
             .put("proc/sys/kernel/timer_migration", "1\n")
             .put("proc/sys/kernel/nmi_watchdog", "1\n")
             .put("sys/devices/system/cpu/cpufreq/boost", "1\n")
-            .put("sys/devices/system/cpu/vulnerabilities/retbleed", "Mitigation: IBRS\n")
-            .put("proc/stat", "cpu 0\ncpu0 0 0 0 0 0 0 0 0\ncpu2 900 0 0 0 0 0 0 100\n")
-            .put("proc/interrupts", "  CPU0 CPU1 CPU2 CPU3\n 24: 0 0 7 0 eth0\n 25: 0 0 0 0 idle\n")
+            .put(
+                "sys/devices/system/cpu/vulnerabilities/retbleed",
+                "Mitigation: IBRS\n",
+            )
+            .put(
+                "proc/stat",
+                "cpu 0\ncpu0 0 0 0 0 0 0 0 0\ncpu2 900 0 0 0 0 0 0 100\n",
+            )
+            .put(
+                "proc/interrupts",
+                "  CPU0 CPU1 CPU2 CPU3\n 24: 0 0 7 0 eth0\n 25: 0 0 0 0 idle\n",
+            )
             .put("proc/irq/24/effective_affinity_list", "2\n")
             .put("proc/irq/25/effective_affinity_list", "2\n")
             .put("proc/77/comm", "irqbalance\n")
             .put("sys/fs/cgroup/a/cpu.max", "50000 100000\n");
         host.put(&Host::core_file(3, "topology/physical_package_id"), "1");
         for core in 0..4 {
-            host.put(&Host::core_file(core, "topology/thread_siblings_list"), "2-3")
-                .put(&Host::core_file(core, "cpufreq/scaling_governor"), "powersave\n")
-                .put(&Host::core_file(core, "cpuidle/state3/name"), "C6\n")
-                .put(&Host::core_file(core, "cpuidle/state3/latency"), "133\n")
-                .put(&Host::core_file(core, "cpuidle/state3/disable"), "0\n");
+            host.put(
+                &Host::core_file(core, "topology/thread_siblings_list"),
+                "2-3",
+            )
+            .put(
+                &Host::core_file(core, "cpufreq/scaling_governor"),
+                "powersave\n",
+            )
+            .put(&Host::core_file(core, "cpuidle/state3/name"), "C6\n")
+            .put(&Host::core_file(core, "cpuidle/state3/latency"), "133\n")
+            .put(&Host::core_file(core, "cpuidle/state3/disable"), "0\n");
         }
         host
     }
@@ -136,12 +193,20 @@ fn everything_that_is_wrong_is_found_and_explained() {
         ("frequency-governor", Severity::Warning, "powersave"),
         ("idle-states", Severity::Warning, "C6 (133 us)"),
         ("turbo", Severity::Note, "on"),
-        ("interrupt-affinity", Severity::Warning, "24 eth0 on 2; irqbalance"),
+        (
+            "interrupt-affinity",
+            Severity::Warning,
+            "24 eth0 on 2; irqbalance",
+        ),
         ("timer-migration", Severity::Note, "on"),
         ("watchdogs", Severity::Note, "nmi_watchdog"),
         ("realtime-throttling", Severity::Note, "950000"),
         ("cpu-quota", Severity::Error, "50000 100000 in /a"),
-        ("tsc-flags", Severity::Warning, "without constant_tsc nonstop_tsc"),
+        (
+            "tsc-flags",
+            Severity::Warning,
+            "without constant_tsc nonstop_tsc",
+        ),
         ("clocksource", Severity::Warning, "hpet"),
         ("virtualisation", Severity::Warning, "10.000 %"),
         ("mitigations", Severity::Note, "retbleed"),
@@ -153,7 +218,10 @@ fn everything_that_is_wrong_is_found_and_explained() {
             .unwrap_or_else(|| panic!("no finding {check}"));
         assert_eq!(finding.severity, severity, "{finding:?}");
         assert!(finding.found.contains(found), "{finding:?}");
-        assert!(!finding.why.is_empty() && !finding.remedy.is_empty(), "{finding:?}");
+        assert!(
+            !finding.why.is_empty() && !finding.remedy.is_empty(),
+            "{finding:?}"
+        );
         assert!(!finding.expected.is_empty(), "{finding:?}");
     }
 }
@@ -167,7 +235,10 @@ fn cores_that_are_not_there_or_not_allowed_are_errors() {
             .find(|finding| finding.check == "cores-available")
             .map(|finding| (finding.severity, finding.found))
     };
-    assert_eq!(severity("2-3").map(|(severity, _)| severity), Some(Severity::Ok));
+    assert_eq!(
+        severity("2-3").map(|(severity, _)| severity),
+        Some(Severity::Ok)
+    );
     let (worst, found) = severity("3-9").expect("a finding");
     assert_eq!(worst, Severity::Error);
     assert!(found.contains("4-9 do not exist"), "{found}");
@@ -211,6 +282,10 @@ fn a_host_without_any_of_the_files_is_judged_all_the_same() {
     let host = Host::under(directory.path());
     let scope = Scope::new(&host, None, None);
     let findings = run(&host, &scope);
-    assert!(findings.iter().any(|finding| finding.check == "hugepages-reserved"));
+    assert!(
+        findings
+            .iter()
+            .any(|finding| finding.check == "hugepages-reserved")
+    );
     let _: &Path = directory.path();
 }

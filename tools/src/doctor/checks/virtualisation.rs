@@ -14,7 +14,9 @@ pub fn steal(host: &Host, scope: &Scope) -> Vec<Finding> {
     let (mut stolen, mut total) = (0, 0);
     for line in stat.lines() {
         let mut words = line.split_whitespace();
-        let Some(core) = words.next().and_then(|name| name.strip_prefix("cpu")?.parse::<usize>().ok())
+        let Some(core) = words
+            .next()
+            .and_then(|name| name.strip_prefix("cpu")?.parse::<usize>().ok())
         else {
             continue;
         };

@@ -98,9 +98,8 @@ fn measure_pair(one: usize, other: usize, ticks: TickSource) -> Result<Option<u6
                 quietest
             })
         });
-        let ended = |_| {
-            ToolError::host("measure two cores")(std::io::Error::other("a thread ended early"))
-        };
+        let ended =
+            |_| ToolError::host("measure two cores")(std::io::Error::other("a thread ended early"));
         let measured = asking.join().map_err(ended)?;
         answering.join().map_err(ended)??;
         Ok(measured?)

@@ -65,11 +65,19 @@ pub fn judge(measured: &Measured) -> Vec<Finding> {
     }
     if let Some((least, most)) = measured.core_to_core.range() {
         findings.push(
-            Finding::judged("core-to-core", most <= least * FAR_FACTOR, Severity::Warning)
-                .found(format!("a cache line takes {least:.0} to {most:.0} ns from core to core"))
-                .expected(format!("the slowest pair within {FAR_FACTOR} of the fastest"))
-                .why("this is the limit of every hop between those cores; far pairs share no cache")
-                .remedy("place sequencer and consumers on cores of one group in the heat map"),
+            Finding::judged(
+                "core-to-core",
+                most <= least * FAR_FACTOR,
+                Severity::Warning,
+            )
+            .found(format!(
+                "a cache line takes {least:.0} to {most:.0} ns from core to core"
+            ))
+            .expected(format!(
+                "the slowest pair within {FAR_FACTOR} of the fastest"
+            ))
+            .why("this is the limit of every hop between those cores; far pairs share no cache")
+            .remedy("place sequencer and consumers on cores of one group in the heat map"),
         );
     }
     findings
