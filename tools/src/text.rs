@@ -61,7 +61,7 @@ mod tests {
         assert_eq!(count(99_999), "99999");
         assert_eq!(count(1_234_567), "1.2M");
         assert_eq!(rate(12_345.0), "12.3k");
-        assert_eq!(age(Some(3.14)), "3.1s");
+        assert_eq!(age(Some(3.26)), "3.3s");
         assert_eq!(age(Some(7200.0)), "120m");
         assert_eq!(age(None), "-");
         assert_eq!(nanoseconds(150), "150ns");

@@ -152,7 +152,7 @@ impl Watcher {
         let status = nix::sys::statvfs::statvfs(&plan.directory.value).ok()?;
         Some(JournalState {
             directory: plan.directory.value.display().to_string(),
-            free_bytes: status.blocks_available() as u64 * status.fragment_size() as u64,
+            free_bytes: status.blocks_available() * status.fragment_size(),
             keep_free_bytes: plan.keep_free,
         })
     }

@@ -128,7 +128,7 @@ pub fn shared_memory_size(host: &Host, scope: &Scope) -> Vec<Finding> {
                 .remedy("mount -t tmpfs -o mode=1777 tmpfs /dev/shm (as root)"),
         ];
     };
-    let free = status.blocks_available() as u64 * status.fragment_size() as u64;
+    let free = status.blocks_available() * status.fragment_size();
     // State files, registrations and cursors lie there even if rings have hugepages.
     let needed = scope.ring_bytes() + (8 << 20);
     vec![

@@ -175,7 +175,7 @@ pub fn journal_disk(host: &Host, scope: &Scope) -> Vec<Finding> {
     let Ok(status) = nix::sys::statvfs::statvfs(&host.path(&there.to_string_lossy())) else {
         return Vec::new();
     };
-    let free = status.blocks_available() as u64 * status.fragment_size() as u64;
+    let free = status.blocks_available() * status.fragment_size();
     vec![
         Finding::judged("journal-disk", free >= journal.keep_free, Severity::Error)
             .found(format!("{} free at {}", bytes(free), there.display()))
