@@ -10,6 +10,7 @@ mod doctor;
 mod error;
 mod exporter;
 mod fabric_commands;
+mod help;
 mod journal_commands;
 mod latency;
 mod locate;
@@ -24,14 +25,18 @@ mod topology;
 mod torture;
 mod tune;
 
-use clap::Parser;
+use clap::{CommandFactory as _, FromArgMatches as _};
 use cli::{Cli, Command};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     // A measurement starts this program again as its second process.
     selvedge_measure::maybe_run_child();
-    let cli = Cli::parse();
+    let matches = help::grouped(Cli::command()).get_matches();
+    let cli = match Cli::from_arg_matches(&matches) {
+        Ok(cli) => cli,
+        Err(error) => error.exit(),
+    };
     logging::start(cli.log_format);
     match run(&cli.command) {
         Ok(code) => code,
@@ -46,6 +51,7 @@ fn main() -> ExitCode {
 fn run(command: &Command) -> error::Result<ExitCode> {
     match command {
         Command::Demo(args) => demo::run(args)?,
+        Command::Bench(args) => selvedge_measure::bench::run(args)?,
         Command::DemoGroup(args) => demo::run_group_process(args)?,
         Command::Bench(args) => selvedge_measure::bench::run(args)?,
         Command::Torture(args) => torture::run(args)?,

@@ -36,8 +36,8 @@ pub fn age(seconds: Option<f64>) -> String {
 pub fn nanoseconds(ns: u64) -> String {
     match ns {
         0..10_000 => format!("{ns}ns"),
-        10_000..10_000_000 => format!("{:.1}us", ns as f64 / 1e3),
-        10_000_000..10_000_000_000 => format!("{:.1}ms", ns as f64 / 1e6),
+        10_000..1_000_000 => format!("{:.1}us", ns as f64 / 1e3),
+        1_000_000..1_000_000_000 => format!("{:.1}ms", ns as f64 / 1e6),
         _ => format!("{:.1}s", ns as f64 / 1e9),
     }
 }
@@ -61,11 +61,12 @@ mod tests {
         assert_eq!(count(99_999), "99999");
         assert_eq!(count(1_234_567), "1.2M");
         assert_eq!(rate(12_345.0), "12.3k");
-        assert_eq!(age(Some(3.12)), "3.1s");
+        assert_eq!(age(Some(3.26)), "3.3s");
         assert_eq!(age(Some(7200.0)), "120m");
         assert_eq!(age(None), "-");
         assert_eq!(nanoseconds(150), "150ns");
         assert_eq!(nanoseconds(15_000), "15.0us");
+        assert_eq!(nanoseconds(3_866_000), "3.9ms");
         assert_eq!(nanoseconds(15_000_000), "15.0ms");
         assert_eq!(bytes(3 << 20), "3.0 MiB");
         assert_eq!(bytes(12), "12 B");

@@ -43,7 +43,7 @@ fn status_shows_who_takes_part_and_how_far_each_is() {
     quote(&mut feed, 1);
     wait_for("the lag", || {
         let state = place.json(&["stat", "watched", "--json"]);
-        (state["consumers"][0]["lag"] == 1 && state["consumers"][0]["state"] == "frozen")
+        (state["consumers"][0]["lag"] == 1 && state["consumers"][0]["state"] == "stalled")
             .then_some(())
     });
     sequencer.signal(nix::sys::signal::Signal::SIGSTOP);

@@ -266,3 +266,68 @@ fn what_the_topology_promises_and_is_not_kept_raises_an_alarm() {
     drop(feed);
     place.ok(&["down", file]);
 }
+
+#[test]
+fn the_tuning_plan_is_a_script_that_a_shell_takes_and_applies_nothing() {
+    let place = Place::new();
+    let (file, _disk) = topology(&place, "tuned", "[[producer]]\nname = \"p\"\ncore = 0\n");
+    let script = place.ok(&["tune", "plan", file.to_str().expect("UTF-8")]);
+    assert!(script.starts_with("#!/bin/sh\n") && script.contains("nothing has been applied"));
+    let path = place.path().join("tune.sh");
+    std::fs::write(&path, &script).expect("the script");
+    let checked = std::process::Command::new("sh")
+        .arg("-n")
+        .arg(&path)
+        .status()
+        .expect("sh");
+    assert!(checked.success(), "{script}");
+}
+
+#[test]
+fn help_completions_and_logs_are_as_promised() {
+    let place = Place::new();
+    let help = place.ok(&["--help"]);
+    for group in ["First minutes:", "Run a fabric:", "Watch it:"] {
+        assert!(help.contains(group), "{help}");
+    }
+    for verb in [
+        "status",
+        "tap",
+        "describe",
+        "doctor",
+        "check",
+        "up",
+        "down",
+        "top",
+        "exporter",
+        "latency",
+        "completions",
+    ] {
+        assert!(place.ok(&[verb, "--help"]).contains("Examples:"), "{verb}");
+    }
+    assert!(place.ok(&["tune", "plan", "--help"]).contains("Examples:"));
+    for shell in ["bash", "zsh", "fish"] {
+        assert!(
+            place.ok(&["completions", shell]).contains("doctor"),
+            "{shell}"
+        );
+    }
+    let (file, _disk) = topology(&place, "logged", "");
+    let file = file.to_str().expect("UTF-8");
+    let mut supervisor = place.start(&["up", file, "--foreground", "--log-format", "json"]);
+    let record = place.path().join("logged/supervisor.json");
+    wait_for("everything to run", || {
+        std::fs::read_to_string(&record)
+            .is_ok_and(|text| text.contains("true"))
+            .then_some(())
+    });
+    assert!(supervisor.terminate().success());
+    let mut log = String::new();
+    let mut errors = supervisor.0.stderr.take().expect("captured");
+    std::io::Read::read_to_string(&mut errors, &mut log).expect("text");
+    let started = log
+        .lines()
+        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
+        .any(|event| event["message"] == "started" && event["role"] == "sequencer");
+    assert!(started, "{log}");
+}

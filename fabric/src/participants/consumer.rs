@@ -146,7 +146,7 @@ impl PendingConsumer {
             return Ok(None);
         };
         Ok(Some(Consumer {
-            latency: ConsumedLatency::new(&self.fabric, &self.name),
+            latency: ConsumedLatency::new(&self.fabric, &self.name).map(Box::new),
             name: std::mem::take(&mut self.name),
             file: registered.file,
             cursor,
@@ -203,7 +203,7 @@ pub struct Consumer {
     file: CursorFile,
     cursor: GatingCursor,
     place: Place,
-    latency: Option<ConsumedLatency>,
+    latency: Option<Box<ConsumedLatency>>,
 }
 
 impl Consumer {

@@ -184,7 +184,8 @@ fn consumers(registry: &mut Registry, views: &[View]) {
         "Whether the consumer is attached, runs, and moves when it is behind",
         series(views, |(state, ..), rows| {
             for one in state.consumers.iter().filter(|one| one.state != "left") {
-                rows.add(with(state, "consumer", &one.name), yes(one.state == "live"));
+                let up = matches!(one.state, "live" | "stalled");
+                rows.add(with(state, "consumer", &one.name), yes(up));
             }
         }),
     );

@@ -90,7 +90,8 @@ pub struct ConsumerState {
     pub kind: &'static str,
     /// Its process.
     pub pid: u32,
-    /// `live`, `frozen` (alive and behind, but it does not move), `left` or `dead`.
+    /// `live`, `stalled` (behind, and it has not moved for 150 ms), `frozen` (not for 2 s, or
+    /// stopped), `left` or `dead`.
     pub state: &'static str,
     /// The sequence it reads next.
     pub position: u64,

@@ -21,8 +21,12 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// A consumer that is behind and has not moved for so long is called frozen.
-const CONSUMER_FROZEN_AFTER: Duration = Duration::from_millis(150);
+/// A consumer that is behind and has not moved for so long is called stalled: its handler takes
+/// long, or a disk.
+const STALLED_AFTER: Duration = Duration::from_millis(150);
+
+/// One that has not moved for so long is called frozen.
+const CONSUMER_FROZEN_AFTER: Duration = Duration::from_secs(2);
 
 /// A sequencer whose heart has not beaten for so long is called frozen. One that parks when it is
 /// idle beats about once a second.
@@ -148,7 +152,7 @@ impl Watcher {
         let status = nix::sys::statvfs::statvfs(&plan.directory.value).ok()?;
         Some(JournalState {
             directory: plan.directory.value.display().to_string(),
-            free_bytes: status.blocks_available() as u64 * status.fragment_size() as u64,
+            free_bytes: status.blocks_available() * status.fragment_size(),
             keep_free_bytes: plan.keep_free,
         })
     }
@@ -336,6 +340,7 @@ impl Watcher {
                 (false, false) => "dead",
                 (false, true) if stopped_by_signal(registration.process.pid) => "frozen",
                 (false, true) if lag > 0 && moved.still_for >= CONSUMER_FROZEN_AFTER => "frozen",
+                (false, true) if lag > 0 && moved.still_for >= STALLED_AFTER => "stalled",
                 (false, true) => "live",
             };
             states.push(ConsumerState {

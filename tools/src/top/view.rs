@@ -30,7 +30,7 @@ fn state_style(state: &str) -> Style {
     match state {
         "live" | "running" => Style::new().fg(Color::Green),
         "left" | "stopped" => Style::new().fg(Color::DarkGray),
-        "waiting" | "draining" => Style::new().fg(Color::Yellow),
+        "waiting" | "draining" | "stalled" => Style::new().fg(Color::Yellow),
         _ => Style::new().fg(Color::Red).add_modifier(Modifier::BOLD),
     }
 }
@@ -199,7 +199,7 @@ fn help(frame: &mut Frame<'_>) {
         "idle   time since it was last seen to move",
         "p50 .. from publishing to sequencing (sources), from sequencing",
         "       to the end of the handler (consumers), since the reset",
-        "state  frozen: alive but it does not move; dead: its process died",
+        "state  stalled, frozen: behind, does not move; dead: process died",
         "",
         "q, Esc   quit                  s   sort by the next column",
         "r        latencies from zero   p   pause",
