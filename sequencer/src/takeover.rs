@@ -258,6 +258,11 @@ fn is_bank_needed(fabric: &Fabric, index: usize) -> bool {
 /// Whether a consumer that holds the stream has yet to read what the bank holds of the chain that
 /// ends with `previous`, whose end is `end`.
 fn is_held_in_chain(fabric: &Fabric, index: usize, previous: Option<Opened>, end: u64) -> bool {
+    // The epoch that is followed is never given up before this one has opened: who dies on the way
+    // would leave nothing to follow.
+    if previous.is_some_and(|previous| previous.epoch.bank() == index) {
+        return true;
+    }
     let Some(slowest) = holding_positions(fabric).into_iter().min() else {
         return false;
     };
@@ -267,7 +272,7 @@ fn is_held_in_chain(fabric: &Fabric, index: usize, previous: Option<Opened>, end
             return false;
         };
         if opened.epoch.bank() == index {
-            return slowest < closed_at && opened.first_sequence < closed_at;
+            return slowest < closed_at;
         }
         closed_at = opened.first_sequence;
         next = fabric
@@ -304,7 +309,8 @@ fn is_needed(here: &Opened, opened: &[Opened], slowest: Option<u64>) -> bool {
         .max()
         .or_else(|| later().map(|later| later.first_sequence).min())
         .unwrap_or(u64::MAX);
-    slowest < closed_at && here.first_sequence < closed_at
+    // An epoch without a frame counts too: it is a link of the chain that leads to those before.
+    slowest < closed_at
 }
 
 /// Where the consumers stand that hold the stream.
