@@ -638,7 +638,7 @@ impl Conductor {
     /// Participants that have left or died. Leaving is a word in memory; death is asked for less
     /// often.
     fn look_for_leavers(&mut self) -> usize {
-        let watch = self.watched_at.elapsed() >= WATCH_EVERY;
+        let watch = self.scan_always || self.watched_at.elapsed() >= WATCH_EVERY;
         if watch {
             self.watched_at = Instant::now();
         }

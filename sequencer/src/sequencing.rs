@@ -177,6 +177,12 @@ impl Sequencing {
         if self.fabric.epoch().load() != self.word {
             return Err(self.replaced());
         }
+        Ok(self.do_work_unchecked())
+    }
+
+    /// A duty cycle, the epoch having been looked at.
+    #[inline(always)]
+    pub(crate) fn do_work_unchecked(&mut self) -> usize {
         let before = self.writer.next();
         if !self.commands.is_empty()
             || !self.announcements.is_empty()
@@ -196,7 +202,7 @@ impl Sequencing {
         if published > 0 {
             self.counters.frames += published;
         }
-        Ok(published as usize)
+        published as usize
     }
 
     /// Takes what is published in one ring, at most a run.

@@ -35,6 +35,18 @@ pub(crate) struct Recovered {
     pub(crate) floor_ns: u64,
 }
 
+impl Default for Recovered {
+    /// Where nothing ever was.
+    fn default() -> Self {
+        Recovered {
+            last: vec![0; 1],
+            names: vec![None; 1],
+            schemas: Vec::new(),
+            floor_ns: 0,
+        }
+    }
+}
+
 /// An epoch that has been opened, ready to publish.
 #[derive(Debug)]
 pub(crate) struct OpenedEpoch {
@@ -69,7 +81,7 @@ pub(crate) fn open_epoch(
     prepared: &mut Prepared,
 ) -> Result<OpenedEpoch> {
     let mut from = from;
-    let (word, bank_index, claim) = loop {
+    let (word, bank_index, claim, previous, first, recovered) = loop {
         let current = prepared.epoch().load();
         if from.is_some_and(|from| from != current) {
             return Err(FabricError::Replaced {
@@ -88,30 +100,24 @@ pub(crate) fn open_epoch(
             continue;
         }
         crash_point!("takeover.moved");
-        // A consumer may have started in the bank between the choice and the move. Whoever starts
-        // now sees the move and waits for this epoch's grant; whoever started before is seen here.
-        if !is_bank_needed(fabric, bank_index) {
-            break (word, bank_index, claim);
+        let previous = last_opened(fabric, word);
+        let (first, recovered) = match previous {
+            Some(opened) => recover(fabric, opened)?,
+            None => (1, Recovered::default()),
+        };
+        // The choice was a guess: a consumer may have started in that bank since, or a replaced
+        // sequencer may have opened late and so put it into the chain that this epoch follows.
+        // Now that chain is settled. Whoever starts from here on sees the move and waits for this
+        // epoch's grant; whoever started before is seen.
+        if !is_held_in_chain(fabric, bank_index, previous, first) {
+            break (word, bank_index, claim, previous, first, recovered);
         }
         // This epoch is never opened; the next has another bank.
         from = Some(word);
     };
     // The claim keeps everybody else from writing the bank; and the predecessor's frames beyond
-    // what the scan below sees are never accepted by anyone.
+    // what the scan saw are never accepted by anyone.
     let bank = prepared.bank(fabric, bank_index)?;
-    let previous = last_opened(fabric, word);
-    let (first, recovered) = match previous {
-        Some(opened) => recover(fabric, opened)?,
-        None => (
-            1,
-            Recovered {
-                last: vec![0; 1],
-                names: vec![None; 1],
-                schemas: Vec::new(),
-                floor_ns: 0,
-            },
-        ),
-    };
     let previous = previous.map_or(EpochWord::NONE, |opened| opened.epoch);
 
     crash_point!("takeover.recovered");
@@ -249,6 +255,33 @@ fn is_bank_needed(fabric: &Fabric, index: usize) -> bool {
     here.is_some_and(|here| is_needed(&here, &opened_banks(fabric), slowest))
 }
 
+/// Whether a consumer that holds the stream has yet to read what the bank holds of the chain that
+/// ends with `previous`, whose end is `end`.
+fn is_held_in_chain(fabric: &Fabric, index: usize, previous: Option<Opened>, end: u64) -> bool {
+    // The epoch that is followed is never given up before this one has opened: who dies on the way
+    // would leave nothing to follow.
+    if previous.is_some_and(|previous| previous.epoch.bank() == index) {
+        return true;
+    }
+    let Some(slowest) = holding_positions(fabric).into_iter().min() else {
+        return false;
+    };
+    let (mut closed_at, mut next) = (end, previous);
+    for _ in 0..MAX_BANKS {
+        let Some(opened) = next else {
+            return false;
+        };
+        if opened.epoch.bank() == index {
+            return slowest < closed_at;
+        }
+        closed_at = opened.first_sequence;
+        next = fabric
+            .bank(opened.previous)
+            .and_then(|bank| bank.header().read(opened.previous));
+    }
+    false
+}
+
 /// What every bank that is open says.
 fn opened_banks(fabric: &Fabric) -> Vec<Opened> {
     (0..MAX_BANKS)
@@ -276,7 +309,8 @@ fn is_needed(here: &Opened, opened: &[Opened], slowest: Option<u64>) -> bool {
         .max()
         .or_else(|| later().map(|later| later.first_sequence).min())
         .unwrap_or(u64::MAX);
-    slowest < closed_at && here.first_sequence < closed_at
+    // An epoch without a frame counts too: it is a link of the chain that leads to those before.
+    slowest < closed_at
 }
 
 /// Where the consumers stand that hold the stream.

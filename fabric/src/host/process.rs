@@ -14,6 +14,10 @@ pub struct ProcessIdentity {
 impl ProcessIdentity {
     /// The calling process.
     pub fn current() -> Self {
+        #[cfg(feature = "simulation")]
+        if let Some(identity) = super::simulated::current() {
+            return identity;
+        }
         let pid = std::process::id();
         ProcessIdentity {
             pid,
@@ -23,6 +27,10 @@ impl ProcessIdentity {
 
     /// Whether the process still runs. One that has exited but was not reaped does not.
     pub fn is_alive(&self) -> bool {
+        #[cfg(feature = "simulation")]
+        if super::simulated::is_simulated(self) {
+            return super::simulated::is_alive(self);
+        }
         self.pid != 0 && start_time(self.pid) == Some(self.start_time)
     }
 }
