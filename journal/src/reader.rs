@@ -22,6 +22,8 @@ pub struct ReadOptions {
     /// Computes the BLAKE3 hash of every block too. That each block names the hash of the one
     /// before it is checked in any case.
     pub check_hashes: bool,
+    /// Goes over gaps that the journal declares. Without it they are an error.
+    pub allow_gaps: bool,
 }
 
 /// Streams the frames of a journal, in order, without a gap.
@@ -44,6 +46,8 @@ pub struct JournalReader {
     timestamp: u64,
     /// Frames below this are not wanted.
     from: u64,
+    /// A declared gap that the reader stands before.
+    gap: Option<(u64, u64)>,
 }
 
 impl JournalReader {
@@ -85,6 +89,7 @@ impl JournalReader {
             sequence,
             timestamp: 0,
             from: sequence,
+            gap: None,
         })
     }
 
@@ -142,6 +147,7 @@ impl JournalReader {
         self.dictionary = Dictionary::default();
         self.block = None;
         self.from = sequence;
+        self.gap = None;
         self.sequence = self.segment.header.first_sequence;
         self.timestamp = 0;
         self.jump_by_index(sequence)?;
@@ -285,6 +291,9 @@ impl JournalReader {
     fn advance_block(&mut self) -> Result<bool, JournalError> {
         let mut looked_again = false;
         loop {
+            if let Some((first, last)) = self.gap {
+                return Err(JournalError::Gap { first, last });
+            }
             if self.sealed {
                 if !self.next_segment()? {
                     return Ok(false);
@@ -303,6 +312,12 @@ impl JournalReader {
                         decoded.map_err(|problem| {
                             self.damaged_block(&block, BlockFault::Payload(problem))
                         })?;
+                    }
+                    Some(BlockKind::Gap) => {
+                        self.sequence = block.last_sequence.saturating_add(1);
+                        if !self.options.allow_gaps && block.last_sequence >= self.from {
+                            self.gap = Some((block.first_sequence, block.last_sequence));
+                        }
                     }
                     Some(BlockKind::Seal) => self.sealed = true,
                     _ => {}
@@ -362,6 +377,11 @@ impl JournalReader {
         self.segment = next;
         self.sealed = false;
         Ok(true)
+    }
+
+    /// Goes on behind the gap that [`Self::next`] reported.
+    pub fn skip_gap(&mut self) {
+        self.gap = None;
     }
 
     /// Reads on to the end of the journal, past all frames, and tells how it ends.

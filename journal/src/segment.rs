@@ -5,9 +5,10 @@ use crate::fault::{BlockFault, SegmentFault};
 use crate::format::{
     BLOCK_HEADER_BYTES, BLOCK_MAGIC, BlockHeader, BlockKind, Hash, INDEX_ENTRY_BYTES, IndexEntry,
     MAX_BLOCK_BYTES, MAX_INDEX_ENTRIES, SEAL_BYTES, SEGMENT_HEADER_BYTES, Seal, SegmentHeader,
-    SegmentName, block_bytes_on_disk,
+    SegmentName, UNSIGNED, block_bytes_on_disk, chained_root,
 };
 use crate::merkle::MerkleBuilder;
+use selvedge_fabric::frame::MAX_SEQUENCE;
 use crate::storage::{Storage, StorageFile, read_full};
 use std::ops::Range;
 use zerocopy::FromBytes;
@@ -305,8 +306,8 @@ impl SegmentReader {
         }
     }
 
-    /// The entries of a sealed segment's index; `None` where there is no whole seal and index.
-    pub(crate) fn index(&mut self) -> Result<Option<Vec<IndexEntry>>, JournalError> {
+    /// The seal of a segment and its block; `None` where there is no whole seal.
+    pub(crate) fn seal(&mut self) -> Result<Option<(BlockHeader, Seal)>, JournalError> {
         let seal_bytes = block_bytes_on_disk(SEAL_BYTES, self.alignment()) as u64;
         let Some(at) = self.size()?.checked_sub(seal_bytes) else {
             return Ok(None);
@@ -314,9 +315,16 @@ impl SegmentReader {
         let Ok(block) = self.block_at(at)? else {
             return Ok(None);
         };
-        let seal = match Seal::read_from_bytes(self.payload()) {
-            Ok(seal) if block.kind == BlockKind::Seal as u16 => seal,
-            _ => return Ok(None),
+        Ok(match Seal::read_from_bytes(self.payload()) {
+            Ok(seal) if block.kind == BlockKind::Seal as u16 => Some((block, seal)),
+            _ => None,
+        })
+    }
+
+    /// The entries of a sealed segment's index; `None` where there is no whole seal and index.
+    pub(crate) fn index(&mut self) -> Result<Option<Vec<IndexEntry>>, JournalError> {
+        let Some((_, seal)) = self.seal()? else {
+            return Ok(None);
         };
         match self.block_at(seal.index_offset)? {
             Ok(block) if block.kind == BlockKind::Index as u16 => {
@@ -324,18 +332,6 @@ impl SegmentReader {
             }
             _ => Ok(None),
         }
-    }
-
-    /// The hash of the last block of a sealed segment; `None` where there is no whole seal.
-    pub(crate) fn seal_hash(&mut self) -> Result<Option<Hash>, JournalError> {
-        let seal_bytes = block_bytes_on_disk(SEAL_BYTES, self.alignment()) as u64;
-        let Some(at) = self.size()?.checked_sub(seal_bytes) else {
-            return Ok(None);
-        };
-        Ok(match self.block_at(at)? {
-            Ok(block) if block.kind == BlockKind::Seal as u16 => Some(block.hash),
-            _ => None,
-        })
     }
 }
 
@@ -364,10 +360,14 @@ fn check_header(header: &BlockHeader, segment: u64, offset: u64) -> Result<(), B
     if frames != (header.frame_count != 0) {
         return Err(BlockFault::Header("frame count"));
     }
-    if header.first_sequence == 0
-        || header.last_sequence
-            != (header.first_sequence - 1).saturating_add(u64::from(header.frame_count))
-    {
+    let sequences_fit = if header.kind == BlockKind::Gap as u16 {
+        header.last_sequence >= header.first_sequence && header.last_sequence <= MAX_SEQUENCE
+    } else {
+        header.first_sequence.checked_sub(1).is_some_and(|before| {
+            header.last_sequence == before.saturating_add(u64::from(header.frame_count))
+        })
+    };
+    if header.first_sequence == 0 || !sequences_fit {
         return Err(BlockFault::Header("sequences"));
     }
     if header.first_timestamp > header.last_timestamp {
@@ -421,6 +421,8 @@ pub(crate) struct Tally {
     pub(crate) index: Vec<IndexEntry>,
     pub(crate) merkle: MerkleBuilder,
     pub(crate) frames: u64,
+    /// The last sequence of a frame or gap; 0 for none yet.
+    last_sequence: u64,
     first_timestamp: u64,
     last_timestamp: u64,
 }
@@ -454,7 +456,11 @@ impl Tally {
             reserved: 0,
         });
         self.merkle.push(&block.hash);
+        if block.kind == BlockKind::Gap as u16 {
+            self.last_sequence = block.last_sequence;
+        }
         if block.frame_count > 0 {
+            self.last_sequence = block.last_sequence;
             if self.frames == 0 {
                 self.first_timestamp = block.first_timestamp;
             }
@@ -464,19 +470,27 @@ impl Tally {
         true
     }
 
-    /// The seal that these blocks must have, unsigned.
-    pub(crate) fn seal(&self, segment: &SegmentHeader, index_offset: u64) -> Seal {
+    /// The seal that these blocks must have, unsigned, behind the segment with that chained root.
+    pub(crate) fn seal(
+        &self,
+        segment: &SegmentHeader,
+        index_offset: u64,
+        previous_root: &Hash,
+    ) -> Seal {
+        let merkle_root = self.merkle.root();
         Seal {
             frame_count: self.frames,
             first_sequence: segment.first_sequence,
-            last_sequence: (segment.first_sequence - 1).saturating_add(self.frames),
+            last_sequence: self.last_sequence.max(segment.first_sequence - 1),
             first_timestamp: self.first_timestamp,
             last_timestamp: self.last_timestamp,
             block_count: self.merkle.leaves(),
             index_offset,
             reserved: 0,
-            merkle_root: self.merkle.root(),
-            signature_algorithm: 0,
+            merkle_root,
+            previous_root: *previous_root,
+            chained_root: chained_root(previous_root, &merkle_root),
+            signature_algorithm: UNSIGNED,
             reserved_signature: [0; 6],
             public_key: [0; 32],
             signature: [0; 64],
