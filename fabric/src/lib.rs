@@ -32,7 +32,7 @@ pub mod shared;
 #[cfg(not(loom))]
 pub use error::{ClaimError, FabricError, Result};
 #[cfg(not(loom))]
-pub use fabric::{Fabric, FabricConfig, SequencerView};
+pub use fabric::{Fabric, FabricConfig, Recovery, SequencerView};
 #[cfg(not(loom))]
 pub use participants::{
     Claim, ClaimBytes, Consumer, ConsumerBuilder, Frame, Observer, ObserverBuilder, Output,

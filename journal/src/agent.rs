@@ -1,8 +1,8 @@
 //! The journal as an agent of the fabric: reads the stream as a gating consumer and appends it.
 
 use crate::{
-    Append, Dictionary, JournalConfig, JournalEnd, JournalError, JournalIdentity,
-    JournalPositions, JournalWriter, Result,
+    Append, Dictionary, JournalConfig, JournalEnd, JournalError, JournalIdentity, JournalPositions,
+    JournalWriter, Result,
 };
 use selvedge_fabric::agent::{Agent, AgentError, Progress};
 use selvedge_fabric::frame::system::EndOfStream;
@@ -73,6 +73,7 @@ impl JournalAgent {
         let pending = fabric
             .consumer(JOURNAL_CONSUMER)
             .start(start)
+            .essential()
             .begin()
             .map_err(JournalError::Fabric)?;
         Ok(JournalAgent {
@@ -125,14 +126,15 @@ impl JournalAgent {
             .poll_while(RUN, |frame| {
                 let header = *frame.header();
                 let stored = header.with_flags(selvedge_fabric::frame::Flags::NONE);
-                let appended = writer.append(&stored, frame.payload()).and_then(|append| {
-                    match append {
-                        Append::Done => writer.has_room(limit),
-                        Append::WouldBlock => Err(JournalError::PromiseBroken {
-                            sequence: header.sequence(),
-                        }),
-                    }
-                });
+                let appended =
+                    writer
+                        .append(&stored, frame.payload())
+                        .and_then(|append| match append {
+                            Append::Done => writer.has_room(limit),
+                            Append::WouldBlock => Err(JournalError::PromiseBroken {
+                                sequence: header.sequence(),
+                            }),
+                        });
                 ended = header.source() == 0 && header.message_type() == EndOfStream::TYPE;
                 match appended {
                     Ok(true) if !ended => ControlFlow::Continue(()),
@@ -163,7 +165,9 @@ impl JournalAgent {
             };
         }
         let read = self.read()?;
-        if self.ended && let Some(writer) = self.writer.take() {
+        if self.ended
+            && let Some(writer) = self.writer.take()
+        {
             self.end = Some(writer.finish()?);
             return Ok(Progress::Finished);
         }

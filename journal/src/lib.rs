@@ -56,6 +56,7 @@ mod positions;
 mod reader;
 mod record;
 mod recovery;
+mod revive;
 mod segment;
 mod sink;
 mod sources;
@@ -78,6 +79,7 @@ pub use positions::{Alarm, AlarmState, JournalPositions, POSITIONS_BYTES, POSITI
 pub use reader::{JournalReader, ReadOptions};
 pub use record::Record;
 pub use recovery::{JournalEnd, inspect, inspect_in};
+pub use revive::recovery_from;
 pub use tail::{Tail, TornTail};
 pub use verify::{Damage, Progress, Report, Verdict, VerifyOptions, verify, verify_in};
 pub use writer::{Append, JournalWriter, POSITIONS_FILE, STAGING_FILE};

@@ -58,6 +58,7 @@ pub struct ChildHost {
     order: Order,
     control: Words,
     watch: Option<Watch>,
+    disturbance: Option<Disturbance>,
 }
 
 /// What a second process does, by name. It calls [`ChildHost::ready`] once it is set up, works
@@ -104,6 +105,12 @@ impl ChildHost {
     pub fn ready(&mut self) {
         self.watch = Some(Watch::begin());
         self.word(READY_AT).store(1, Ordering::Release);
+    }
+
+    /// Says that measuring is over: what happens from now on disturbs nothing. Done when the role
+    /// returns, unless its own threads end before.
+    pub fn done(&mut self) {
+        self.disturbance = self.watch.take().map(Watch::end);
     }
 
     /// Whether it is to stop. The word is on a line that nobody writes meanwhile.
@@ -163,11 +170,15 @@ fn run_child(order: &str, roles: &[Role]) -> Result<String> {
         order,
         control,
         watch: None,
+        disturbance: None,
     };
     host.pin()?;
     let values = (role.1)(&mut host)?;
+    if host.disturbance.is_none() {
+        host.done();
+    }
     let report = ChildReport {
-        disturbance: host.watch.map(Watch::end).unwrap_or_default(),
+        disturbance: host.disturbance.unwrap_or_default(),
         values,
     };
     serde_json::to_string(&report)

@@ -12,6 +12,7 @@ const RATE_SPAN: Duration = Duration::from_millis(50);
 pub struct Clock {
     source: TickSource,
     ns_per_tick: f64,
+    step: u64,
 }
 
 impl Clock {
@@ -24,6 +25,7 @@ impl Clock {
             Clock {
                 source,
                 ns_per_tick: 1e9 / rate as f64,
+                step: step(source),
             }
         })
     }
@@ -50,6 +52,12 @@ impl Clock {
         ns / self.ns_per_tick
     }
 
+    /// The least by which the counter advances, in ticks: some processors' time-stamp counters
+    /// jump by many.
+    pub fn step(&self) -> u64 {
+        self.step
+    }
+
     /// Whether the counter is the time-stamp counter.
     pub fn is_time_stamp_counter(&self) -> bool {
         self.source == TickSource::TimeStampCounter
@@ -59,14 +67,35 @@ impl Clock {
     pub fn describe(&self) -> String {
         match self.source {
             TickSource::TimeStampCounter => format!(
-                "time-stamp counter at {:.1} MHz (constant_tsc and nonstop_tsc are there)",
-                1e3 / self.ns_per_tick
+                "time-stamp counter at {:.1} MHz in steps of {:.1} ns (constant_tsc and nonstop_tsc are there)",
+                1e3 / self.ns_per_tick,
+                self.ns(self.step)
             ),
             TickSource::Monotonic => {
                 "CLOCK_MONOTONIC (no constant_tsc and nonstop_tsc on this host)".to_owned()
             }
         }
     }
+}
+
+/// The greatest common divisor of many differences of the counter.
+fn step(source: TickSource) -> u64 {
+    const READINGS: usize = 2000;
+    let mut before = source.now();
+    let mut divisor = 0;
+    for _ in 0..READINGS {
+        let now = source.now();
+        divisor = common_divisor(now.wrapping_sub(before), divisor);
+        before = now;
+    }
+    divisor.max(1)
+}
+
+fn common_divisor(mut a: u64, mut b: u64) -> u64 {
+    while b != 0 {
+        (a, b) = (b, a % b);
+    }
+    a
 }
 
 /// What a comparison of two cores' counters found.
@@ -119,6 +148,7 @@ mod tests {
         let clock = Clock {
             source: TickSource::Monotonic,
             ns_per_tick: 1.0,
+            step: 1,
         };
         let exchanges = [(0, 900, 1000), (2000, 2055, 2100), (5000, 5400, 5900)];
         let offset = CounterOffset::from_exchanges(&clock, &exchanges).expect("an exchange");
@@ -128,6 +158,13 @@ mod tests {
         assert_eq!(behind.offset_ns, -950.0);
         assert!(!behind.synchronised());
         assert!(CounterOffset::from_exchanges(&clock, &[]).is_none());
+    }
+
+    #[test]
+    fn the_step_divides_every_difference() {
+        assert_eq!(common_divisor(52, 78), 26);
+        assert_eq!(common_divisor(0, 26), 26);
+        assert!(Clock::best().step() >= 1);
     }
 
     #[test]

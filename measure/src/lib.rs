@@ -5,6 +5,7 @@
 //! | [`rounds`] | interleaved repeated rounds, medians, ratios to the raw limit of the same round |
 //! | [`disturbance`] | noticing that somebody else used the cores |
 //! | [`child`] | the second process, on the other core |
+//! | [`host`] | what of the host matters to the figures |
 //! | [`samples`] | round trips and their percentiles |
 //! | [`scenarios`] | raw limits and the fabric's own paths |
 //! | [`bench`] | `selvedge bench`: open-loop measurements with a report |
@@ -18,6 +19,7 @@ pub mod clock;
 pub mod cores;
 pub mod disturbance;
 mod error;
+pub mod host;
 pub mod rounds;
 pub mod samples;
 pub mod scenario;

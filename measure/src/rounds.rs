@@ -91,14 +91,17 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// The series called `name`.
-    pub fn find(&self, name: &str) -> Option<&Series> {
-        self.series.iter().find(|series| series.name == name)
+    /// The series called `name`: latency and throughput of one thing may have the same name.
+    pub fn find(&self, kind: Kind, name: &str) -> Option<&Series> {
+        self.series
+            .iter()
+            .find(|series| series.kind == kind && series.name == name)
     }
 
     /// The median over rounds of `name`'s rate as a ratio to `limit`'s of the same round.
     pub fn rate_ratio(&self, name: &str, limit: &str) -> Option<f64> {
-        let (rates, limits) = (&self.find(name)?.rates, &self.find(limit)?.rates);
+        let rates_of = |name| Some(&self.find(Kind::Throughput, name)?.rates);
+        let (rates, limits) = (rates_of(name)?, rates_of(limit)?);
         let ratios: Vec<f64> = rates
             .iter()
             .zip(limits)
@@ -172,14 +175,16 @@ pub fn run_rounds(
             match result {
                 Some(Ok(kept)) => {
                     note(series, &kept);
-                    match &kept.measured.figure {
-                        Figure::RoundTrips(trips) => {
-                            let hop = trips.hop();
-                            series.latency.push(hop);
-                            series.ratios.push(hop.ratio(&limit));
-                        }
-                        Figure::Rate(rate) => series.rates.push(*rate),
+                    let (hop, rate) = match &kept.measured.figure {
+                        Figure::RoundTrips(trips) => (Some(trips.hop()), None),
+                        Figure::Hop(hop) => (Some(*hop), None),
+                        Figure::Rate(rate) => (None, Some(*rate)),
+                    };
+                    if let Some(hop) = hop {
+                        series.latency.push(hop);
+                        series.ratios.push(hop.ratio(&limit));
                     }
+                    series.rates.extend(rate);
                 }
                 Some(Err(error)) => series.error = Some(error.to_string()),
                 None => {}
@@ -193,6 +198,7 @@ pub fn run_rounds(
 fn hop(kept: &Kept) -> Result<Percentiles> {
     match &kept.measured.figure {
         Figure::RoundTrips(trips) => Ok(trips.hop()),
+        Figure::Hop(hop) => Ok(*hop),
         Figure::Rate(_) => Err(MeasureError::Host(
             "the raw limit must be a latency".to_owned(),
         )),
@@ -320,14 +326,14 @@ mod tests {
         let noisy = Scripted::new("noisy", Kind::Throughput, &[(7, false)]);
         let broken = Scripted::new("broken", Kind::Throughput, &[(5, true), (0, true)]);
         let outcome = outcome(&[(100, true)], vec![ring, noisy, broken]).expect("an outcome");
-        let ring = outcome.find("ring").expect("a series");
+        let ring = outcome.find(Kind::Latency, "ring").expect("a series");
         assert_eq!((ring.repeated, ring.kept_disturbed), (3, 0));
         assert_eq!(ring.median_ratio().expect("rounds").p50, 2.0);
-        let noisy = outcome.find("noisy").expect("a series");
+        let noisy = outcome.find(Kind::Throughput, "noisy").expect("a series");
         assert_eq!((noisy.repeated, noisy.kept_disturbed), (6, 3));
         assert!(noisy.disturbed_by.is_some());
         assert_eq!(noisy.median_rate(), Some(7.0));
-        let broken = outcome.find("broken").expect("a series");
+        let broken = outcome.find(Kind::Throughput, "broken").expect("a series");
         assert_eq!(broken.error.as_deref(), Some("it failed"));
         assert_eq!(broken.rates, [5.0]);
         assert_eq!(outcome.rate_ratio("broken", "noisy"), Some(5.0 / 7.0));

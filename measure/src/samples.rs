@@ -146,16 +146,28 @@ impl RoundTrips {
     }
 
     /// Percentiles of one hop: half of a round trip.
+    ///
+    /// Where the counter jumps by more than the differences that matter, many samples are equal:
+    /// they are taken to be spread evenly over the counter's step.
     pub fn hop(&self) -> Percentiles {
         let mut sorted = self.ticks.clone();
         sorted.sort_unstable();
+        let step = self.clock.step() as f64;
         let at = |share: f64| {
-            let index = (share * sorted.len() as f64).ceil() as usize;
-            let index = index.clamp(1, sorted.len().max(1)) - 1;
-            let ticks = sorted.get(index).copied().unwrap_or(0);
-            self.clock.ns(u64::from(ticks)) / 2.0
+            let rank = share * sorted.len() as f64;
+            let index = (rank.ceil() as usize).clamp(1, sorted.len().max(1)) - 1;
+            let Some(&ticks) = sorted.get(index) else {
+                return 0.0;
+            };
+            let first = sorted.partition_point(|&other| other < ticks);
+            let equal = sorted.partition_point(|&other| other <= ticks) - first;
+            let within = (rank - first as f64 - 0.5).clamp(0.0, equal as f64 - 1.0);
+            let place = (within + 0.5) / equal as f64 - 0.5;
+            (f64::from(ticks) + place * step) * self.clock.ns(1) / 2.0
         };
-        Percentiles::from_values([at(0.5), at(0.9), at(0.99), at(0.999), at(1.0)])
+        let longest = sorted.last().copied().unwrap_or(0);
+        let longest = self.clock.ns(u64::from(longest)) / 2.0;
+        Percentiles::from_values([at(0.5), at(0.9), at(0.99), at(0.999), longest])
     }
 
     /// Every hop in nanoseconds, in the order in which they were measured.

@@ -3,7 +3,8 @@
 use crate::cores::CorePair;
 use crate::disturbance::Disturbance;
 use crate::error::Result;
-use crate::samples::RoundTrips;
+use crate::samples::{Percentiles, RoundTrips};
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// How a measurement is made.
@@ -58,6 +59,8 @@ pub enum Kind {
 pub enum Figure {
     /// Round trips.
     RoundTrips(RoundTrips),
+    /// Percentiles of one hop, timed by another program.
+    Hop(Percentiles),
     /// Messages a second.
     Rate(f64),
 }
@@ -87,6 +90,47 @@ impl Measured {
             figure: Figure::Rate(messages as f64 * 1e9 / ns.max(1.0)),
             disturbance,
         }
+    }
+}
+
+/// A measurement as another program hands it over.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub struct HandedOver {
+    /// One hop, if latency was measured.
+    pub hop: Option<Percentiles>,
+    /// Messages a second, if throughput was measured.
+    pub rate: Option<f64>,
+    /// What disturbed either side.
+    pub disturbance: Disturbance,
+}
+
+impl From<&Measured> for HandedOver {
+    fn from(measured: &Measured) -> Self {
+        let (hop, rate) = match &measured.figure {
+            Figure::RoundTrips(trips) => (Some(trips.hop()), None),
+            Figure::Hop(hop) => (Some(*hop), None),
+            Figure::Rate(rate) => (None, Some(*rate)),
+        };
+        HandedOver {
+            hop,
+            rate,
+            disturbance: measured.disturbance,
+        }
+    }
+}
+
+impl HandedOver {
+    /// The measurement; `None` where nothing was measured.
+    pub fn measured(self) -> Option<Measured> {
+        let figure = match (self.hop, self.rate) {
+            (Some(hop), _) => Figure::Hop(hop),
+            (None, Some(rate)) => Figure::Rate(rate),
+            (None, None) => return None,
+        };
+        Some(Measured {
+            figure,
+            disturbance: self.disturbance,
+        })
     }
 }
 

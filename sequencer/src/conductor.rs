@@ -14,18 +14,19 @@ use selvedge_fabric::frame::system::{
 };
 use selvedge_fabric::host::process::{ProcessIdentity, ProcessWatch};
 use selvedge_fabric::host::ticks::utc_ns;
-use selvedge_fabric::memory::{Access, Mapping};
+use selvedge_fabric::memory::Mapping;
 use selvedge_fabric::message::{Message, MessageSchema};
+use selvedge_fabric::protocol::epoch::EpochWord;
 use selvedge_fabric::protocol::ingress::{IngressReader, RingShape};
 use selvedge_fabric::shared::bank::{Bank, ConsumerEntry, MAX_CONSUMERS, MAX_SOURCES, SourceEntry};
 use selvedge_fabric::shared::control::PAYLOAD_SHARE;
-use selvedge_fabric::shared::cursor::{ConsumerKind, CursorFile};
+use selvedge_fabric::shared::cursor::{ConsumerKind, ConsumerRegistration, CursorFile};
 use selvedge_fabric::shared::names::{check_name, name_to_words};
-use selvedge_fabric::shared::paths::source_ring;
+use selvedge_fabric::shared::paths::{source_ring, split_source_file};
 use selvedge_fabric::shared::registration::{Registration, RegistrationFile};
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 use zerocopy::IntoBytes;
 
@@ -38,26 +39,68 @@ const SCAN_AFTER_CHANGE: Duration = Duration::from_millis(50);
 /// How often processes are asked whether they live.
 const WATCH_EVERY: Duration = Duration::from_millis(5);
 
+/// How long a gating consumer may hold the stream before that is reported.
+const REPORT_AFTER: Duration = Duration::from_secs(1);
+
 /// How often the clock is slewed.
 const CALIBRATE_EVERY: Duration = Duration::from_secs(1);
 
 /// An admitted source.
 struct KnownSource {
-    name: String,
-    inode: u64,
     nonce: u64,
     file: RegistrationFile,
-    watch: ProcessWatch,
+    path: PathBuf,
+    /// `None`: its process was dead when it was admitted.
+    watch: Option<ProcessWatch>,
+    ring: Arc<Mapping>,
     ring_path: PathBuf,
     leaving: bool,
 }
 
 /// An admitted gating consumer.
 struct KnownConsumer {
-    inode: u64,
+    name: String,
     nonce: u64,
     file: CursorFile,
-    watch: ProcessWatch,
+    /// `None`: its process is dead, and it is essential.
+    watch: Option<ProcessWatch>,
+    essential: bool,
+    patience: Option<Duration>,
+    position: u64,
+    moved_at: Instant,
+    reported: bool,
+}
+
+impl KnownConsumer {
+    fn new(
+        name: &str,
+        registration: &ConsumerRegistration,
+        file: CursorFile,
+        watch: Option<ProcessWatch>,
+    ) -> Self {
+        KnownConsumer {
+            name: name.to_owned(),
+            nonce: registration.nonce,
+            position: file.position(),
+            file,
+            watch,
+            essential: registration.essential,
+            patience: (registration.kind == ConsumerKind::Holding)
+                .then(|| Duration::from_nanos(registration.patience_ns)),
+            moved_at: Instant::now(),
+            reported: false,
+        }
+    }
+
+    /// Whether it has stood still for `span` although there is something to read.
+    fn stands_still(&mut self, published: u64, span: Duration) -> bool {
+        let position = self.file.position();
+        if position != self.position || position >= published {
+            self.position = position;
+            self.moved_at = Instant::now();
+        }
+        self.moved_at.elapsed() >= span
+    }
 }
 
 /// See the module.
@@ -65,11 +108,17 @@ pub(crate) struct Conductor {
     fabric: Fabric,
     bank: Bank,
     ids: HashMap<String, usize>,
+    /// Numbers of sources that are admitted now.
+    active_ids: HashSet<usize>,
     last: Vec<u64>,
     schemas: HashMap<u16, MessageSchema>,
     sources: Vec<KnownSource>,
     consumers: Vec<Option<KnownConsumer>>,
     refused: HashSet<u64>,
+    alarms: Vec<String>,
+    raised: u64,
+    stream_capacity: u64,
+    word: EpochWord,
     sources_directory: DirectoryWatch,
     consumers_directory: DirectoryWatch,
     commands: rtrb::Producer<Command>,
@@ -88,6 +137,7 @@ pub(crate) struct Conductor {
 pub(crate) struct ConductorParts<'a> {
     pub(crate) fabric: Fabric,
     pub(crate) bank: Bank,
+    pub(crate) word: EpochWord,
     pub(crate) recovered: &'a Recovered,
     pub(crate) consumers: &'a [(usize, ConsumerEntry)],
     pub(crate) commands: rtrb::Producer<Command>,
@@ -106,16 +156,14 @@ impl Conductor {
         consumers.resize_with(MAX_CONSUMERS, || None);
         for (place, entry) in parts.consumers {
             let path = fabric.paths().consumer(&entry.name);
-            if let (Ok(file), Some(watch)) = (
-                CursorFile::open(&path, Access::Read),
-                ProcessWatch::new(entry.process),
-            ) {
-                consumers[*place] = Some(KnownConsumer {
-                    inode: file.inode(),
-                    nonce: entry.nonce,
-                    file,
-                    watch,
-                });
+            if let Ok(file) = CursorFile::open_untrusted(&path)
+                && let Ok(registration) = file.read()
+            {
+                let watch = ProcessWatch::new(entry.process);
+                if watch.is_some() || registration.essential {
+                    consumers[*place] =
+                        Some(KnownConsumer::new(&entry.name, &registration, file, watch));
+                }
             }
         }
         let mut conductor = Conductor {
@@ -126,6 +174,7 @@ impl Conductor {
                 .enumerate()
                 .filter_map(|(id, name)| Some((name.clone()?, id)))
                 .collect(),
+            active_ids: HashSet::new(),
             last: parts.recovered.last.clone(),
             schemas: parts
                 .recovered
@@ -136,6 +185,10 @@ impl Conductor {
             sources: Vec::new(),
             consumers,
             refused: HashSet::new(),
+            alarms: Vec::new(),
+            raised: 0,
+            stream_capacity: fabric.control().stream_capacity,
+            word: parts.word,
             sources_directory: DirectoryWatch::new(fabric.paths().sources()),
             consumers_directory: DirectoryWatch::new(fabric.paths().consumers()),
             commands: parts.commands,
@@ -209,6 +262,7 @@ impl Conductor {
     /// Removes the files of a drained source, so that its name is free again.
     fn forget_source(&mut self, source: &Source, reason: u16) {
         self.last[source.id as usize] = source.reader.next() - 1;
+        self.active_ids.remove(&(source.id as usize));
         let Some(index) = self
             .sources
             .iter()
@@ -223,11 +277,21 @@ impl Conductor {
             self.refused.insert(known.nonce);
             return;
         }
-        remove_source_files(
-            &self.fabric.paths().source(&known.name),
-            known.inode,
-            &known.ring_path,
-        );
+        self.remove_source_files(&known.path, &known.ring_path);
+    }
+
+    /// Removes a drained source's files, so that its name is free again.
+    ///
+    /// Not if this sequencer has been replaced: its frames may not have counted, and the source's
+    /// messages are to be taken again. The frames of the source are published before the epoch is
+    /// looked at, so if the epoch is still this one's, its successor counts them.
+    fn remove_source_files(&self, path: &Path, ring_path: &Path) {
+        std::sync::atomic::fence(std::sync::atomic::Ordering::SeqCst);
+        if self.fabric.epoch().load() != self.word {
+            return;
+        }
+        let _ = std::fs::remove_file(ring_path);
+        let _ = std::fs::remove_file(path);
     }
 
     fn refuse(&mut self, nonce: u64, reason: String) {
@@ -238,32 +302,27 @@ impl Conductor {
 
     fn look_for_sources(&mut self) -> usize {
         let mut work = 0;
-        for name in self.sources_directory.names() {
-            let path = self.fabric.paths().source(&name);
-            let Ok(inode) = std::fs::metadata(&path).map(|metadata| metadata.ino()) else {
+        for file_name in self.sources_directory.names() {
+            let Some((name, nonce)) = split_source_file(&file_name) else {
                 continue;
             };
-            if self
-                .sources
-                .iter()
-                .any(|known| known.name == name && known.inode == inode)
-            {
+            if self.sources.iter().any(|known| known.nonce == nonce) {
                 continue;
             }
-            let Ok(file) = RegistrationFile::open(&path, Access::Read) else {
+            let path = self.fabric.paths().sources().join(&file_name);
+            let Ok(file) = RegistrationFile::open_untrusted(&path) else {
                 continue;
             };
-            let (process, nonce) = file.holder();
             if self.refused.contains(&nonce) {
                 // Refused and gone: the name is free again.
-                if file.detached() || !process.is_alive() {
-                    let ring = source_ring(&self.fabric.ring_directory(), &name, nonce);
-                    remove_source_files(&path, inode, &ring);
+                if file.detached() || !file.holder().0.is_alive() {
+                    let ring = source_ring(&self.fabric.ring_directory(), name, nonce);
+                    self.remove_source_files(&path, &ring);
                 }
                 continue;
             }
             work += 1;
-            if let Err(reason) = self.admit_source(&name, file) {
+            if let Err(reason) = self.admit_source(name, nonce, path, file) {
                 self.refuse(nonce, reason);
             }
         }
@@ -272,9 +331,25 @@ impl Conductor {
 
     /// Checks a registration and hands its ring to the sequencing thread. A registration whose
     /// process is dead already is admitted too: what it committed is to be sequenced.
-    fn admit_source(&mut self, name: &str, file: RegistrationFile) -> Result<(), String> {
+    fn admit_source(
+        &mut self,
+        name: &str,
+        nonce: u64,
+        path: PathBuf,
+        file: RegistrationFile,
+    ) -> Result<(), String> {
         check_name("source", name).map_err(|error| error.to_string())?;
         let registration = file.read()?;
+        if registration.nonce != nonce {
+            return Err("its registration's name and content disagree".to_owned());
+        }
+        if let Some(id) = self.ids.get(name)
+            && self.active_ids.contains(id)
+        {
+            return Err(format!(
+                "another process sends as `{name}`: a source has one producer at a time"
+            ));
+        }
         let id = match self.ids.get(name) {
             Some(&id) => id,
             None => (1..MAX_SOURCES)
@@ -293,7 +368,8 @@ impl Conductor {
         let last = self.last[id];
         let control = self.fabric.control();
         let ring_path = source_ring(&self.fabric.ring_directory(), name, registration.nonce);
-        let source = self.map_ring(&registration, &ring_path, id, last)?;
+        let ring = Mapping::open_untrusted(&ring_path).map_err(|error| error.to_string())?;
+        let source = self.map_ring(&registration, &ring, id, last)?;
         let entry = SourceEntry {
             nonce: registration.nonce,
             name: name.to_owned(),
@@ -331,35 +407,18 @@ impl Conductor {
             self.schemas.insert(schema.message_type, schema.clone());
         }
         self.ids.insert(name.to_owned(), id);
-        let leaving = match ProcessWatch::new(registration.process) {
-            Some(watch) => {
-                self.sources.push(KnownSource {
-                    name: name.to_owned(),
-                    inode: file.inode(),
-                    nonce: registration.nonce,
-                    file,
-                    watch,
-                    ring_path,
-                    leaving: false,
-                });
-                false
-            }
-            None => {
-                // Watched by nobody: it is dead. Keep only what removing its files needs.
-                let watch = ProcessWatch::new(ProcessIdentity::current())
-                    .ok_or("this process cannot be watched")?;
-                self.sources.push(KnownSource {
-                    name: name.to_owned(),
-                    inode: file.inode(),
-                    nonce: registration.nonce,
-                    file,
-                    watch,
-                    ring_path,
-                    leaving: true,
-                });
-                true
-            }
-        };
+        self.active_ids.insert(id);
+        let watch = ProcessWatch::new(registration.process);
+        let leaving = watch.is_none();
+        self.sources.push(KnownSource {
+            nonce,
+            file,
+            path,
+            watch,
+            ring,
+            ring_path,
+            leaving,
+        });
         self.backlog.push_back(Command::AddSource(Box::new(Arrival {
             source,
             entry,
@@ -411,12 +470,11 @@ impl Conductor {
     fn map_ring(
         &self,
         registration: &Registration,
-        ring_path: &Path,
+        ring: &Arc<Mapping>,
         id: usize,
         last: u64,
     ) -> Result<Source, String> {
         let control = self.fabric.control();
-        let ring = Mapping::open(ring_path, Access::Read).map_err(|error| error.to_string())?;
         let slots_offset = registration.slots_offset as usize;
         let slot_bytes = registration.capacity as usize * control.slot_bytes as usize;
         let slots = ring
@@ -488,22 +546,16 @@ impl Conductor {
         let mut work = 0;
         for name in self.consumers_directory.names() {
             let path = self.fabric.paths().consumer(&name);
-            let Ok(inode) = std::fs::metadata(&path).map(|metadata| metadata.ino()) else {
-                continue;
-            };
-            if self
-                .consumers
-                .iter()
-                .flatten()
-                .any(|known| known.inode == inode)
-            {
-                continue;
-            }
-            let Ok(file) = CursorFile::open(&path, Access::Read) else {
+            let Ok(file) = CursorFile::open_untrusted(&path) else {
                 continue;
             };
             let (_, nonce) = file.holder();
-            if self.refused.contains(&nonce) || !file.held() {
+            let known = self
+                .consumers
+                .iter()
+                .flatten()
+                .any(|known| known.nonce == nonce);
+            if known || self.refused.contains(&nonce) || !file.held() {
                 continue;
             }
             match self.admit_consumer(&name, file) {
@@ -531,12 +583,19 @@ impl Conductor {
             .ok_or_else(|| {
                 format!("the fabric has {MAX_CONSUMERS} gating consumers, its limit: attach as an observer")
             })?;
-        self.consumers[place] = Some(KnownConsumer {
-            inode: file.inode(),
-            nonce: registration.nonce,
-            file,
-            watch,
-        });
+        // The hold of a dead consumer of this name ends when the new one's begins, not before.
+        let replaces = self
+            .consumers
+            .iter()
+            .enumerate()
+            .find_map(|(place, known)| {
+                let known = known.as_ref().filter(|known| known.name == name)?;
+                Some((place, known.nonce))
+            });
+        if let Some((place, _)) = replaces {
+            self.consumers[place] = None;
+        }
+        self.consumers[place] = Some(KnownConsumer::new(name, &registration, file, Some(watch)));
         self.backlog.push_back(Command::AddConsumer {
             place,
             entry: Box::new(ConsumerEntry {
@@ -547,6 +606,7 @@ impl Conductor {
             }),
             cursor,
             start: registration.start,
+            replaces,
         });
         Ok(true)
     }
@@ -563,9 +623,15 @@ impl Conductor {
             if known.leaving {
                 continue;
             }
-            let reason = if known.file.detached() {
+            let reason = if known.ring.is_broken() || known.file.is_broken() {
+                self.alarms.push(format!(
+                    "source {} was cut off: its files were cut short under their mapping",
+                    known.path.display()
+                ));
+                LEFT_CUT_OFF
+            } else if known.file.detached() {
                 LEFT_DETACHED
-            } else if watch && known.watch.is_dead() {
+            } else if watch && known.watch.as_ref().is_none_or(ProcessWatch::is_dead) {
                 LEFT_DIED
             } else {
                 continue;
@@ -577,11 +643,35 @@ impl Conductor {
                 reason,
             });
         }
-        for (place, known) in self.consumers.iter_mut().enumerate() {
-            let gone = known
-                .as_ref()
-                .is_some_and(|known| known.file.detached() || (watch && known.watch.is_dead()));
-            if gone && let Some(known) = known.take() {
+        let published = self.bank.published();
+        let full = self.stream_capacity - self.stream_capacity / 8;
+        for (place, slot) in self.consumers.iter_mut().enumerate() {
+            let Some(known) = slot else {
+                continue;
+            };
+            let mut gone = known.file.detached() || known.file.is_broken();
+            if known.file.is_broken() {
+                self.alarms.push(format!(
+                    "consumer `{}` was cut off: its file was cut short under its mapping",
+                    known.name
+                ));
+            }
+            if watch && known.watch.as_ref().is_some_and(ProcessWatch::is_dead) {
+                known.watch = None;
+            }
+            gone |= known.watch.is_none() && !known.essential;
+            if watch && !gone && published.saturating_sub(known.file.position()) >= full {
+                // The stream waits for this one, or is about to.
+                if let Some(patience) = known.patience {
+                    gone |= known.stands_still(published, patience);
+                } else if known.stands_still(published, REPORT_AFTER) && !known.reported {
+                    known.reported = true;
+                    self.alarms.push(holding_alarm(known));
+                }
+            } else if known.reported {
+                known.reported = false;
+            }
+            if gone && let Some(known) = slot.take() {
                 work += 1;
                 self.backlog.push_back(Command::RemoveConsumer {
                     place,
@@ -589,7 +679,16 @@ impl Conductor {
                 });
             }
         }
+        for text in std::mem::take(&mut self.alarms) {
+            self.raise(&text);
+        }
         work
+    }
+
+    /// Puts an alarm where every tool can read it.
+    fn raise(&mut self, text: &str) {
+        self.bank.raise_alarm(self.raised, utc_ns(), text);
+        self.raised += 1;
     }
 
     fn calibrate(&mut self) {
@@ -618,11 +717,21 @@ impl Conductor {
     }
 }
 
-/// Removes a source's registration, if the name still means that file, and its ring.
-fn remove_source_files(path: &Path, inode: u64, ring_path: &Path) {
-    let _ = std::fs::remove_file(ring_path);
-    if std::fs::metadata(path).is_ok_and(|metadata| metadata.ino() == inode) {
-        let _ = std::fs::remove_file(path);
+/// What to say of a consumer that holds the stream.
+fn holding_alarm(known: &KnownConsumer) -> String {
+    let (process, _) = known.file.holder();
+    let position = known.file.position();
+    if known.watch.is_some() {
+        format!(
+            "consumer `{}` (process {pid}) stands at {position} and holds the stream: let it read, or end it with `kill -9 {pid}`",
+            known.name,
+            pid = process.pid
+        )
+    } else {
+        format!(
+            "essential consumer `{}` is dead and holds the stream at {position}: start it again, or dismiss it",
+            known.name
+        )
     }
 }
 

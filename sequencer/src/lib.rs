@@ -7,11 +7,17 @@
 //!
 //! | module | concept |
 //! |---|---|
+//! | `standby` | watching a sequencer, taking over when it dies or freezes |
 //! | `takeover` | opening an epoch, recovering what the predecessor's frames tell |
 //! | `sequencing` | the duty cycle: poll, check, stamp, publish |
 //! | `source` | one ingress ring, untrusted |
 //! | `stamp` | time |
 //! | `conductor` | admitting, watching and dismissing participants, off the path |
+
+// The examples of the README are compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
 
 mod conductor;
 mod error;
@@ -19,24 +25,29 @@ mod messages;
 mod sequencing;
 mod source;
 mod stamp;
+mod standby;
 mod takeover;
 
 pub use error::{Result, SequencerError};
 pub use sequencing::SequencerCounters;
 pub use stamp::TimeSource;
+pub use standby::{Standby, StandbyConfig, Watch};
 
 use conductor::{Conductor, ConductorParts};
 use hdrhistogram::Histogram;
 use selvedge_fabric::Fabric;
 use selvedge_fabric::clock::Calibration;
 use selvedge_fabric::frame::system::EpochOpened;
+use selvedge_fabric::memory::FileClaim;
 use selvedge_fabric::message::Message;
+use selvedge_fabric::protocol::epoch::EpochWord;
 use sequencing::{Sequencing, SequencingParts};
 use stamp::Stamper;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
+use takeover::Insistence;
 use zerocopy::IntoBytes;
 
 /// Commands and events that may wait between conductor and sequencing thread.
@@ -47,6 +58,9 @@ const CONDUCTOR_PERIOD: Duration = Duration::from_millis(1);
 
 /// Duty cycles between two looks at sources that leave, and at the heartbeat.
 const HOUSEKEEPING_CYCLES: u64 = 1024;
+
+/// Idle duty cycles between two looks at the clock.
+const CLOCK_EVERY: u64 = 16;
 
 /// Where the conductor works.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -78,7 +92,11 @@ pub struct Sequencer {
     sequencing: Sequencing,
     conductor: Conducting,
     cycles: u64,
+    idle_cycles: u64,
+    kept_house_at: u64,
+    house_ticks: u64,
     epoch: u64,
+    _claim: FileClaim,
 }
 
 enum Conducting {
@@ -92,7 +110,16 @@ enum Conducting {
 impl Sequencer {
     /// Opens an epoch of the fabric. An error while another sequencer lives and has not stopped.
     pub fn start(fabric: &Fabric, config: &SequencerConfig) -> Result<Self> {
-        let opened = takeover::open_epoch(fabric)?;
+        Self::open(fabric, config, None, Insistence::IfFree)
+    }
+
+    fn open(
+        fabric: &Fabric,
+        config: &SequencerConfig,
+        from: Option<EpochWord>,
+        insistence: Insistence,
+    ) -> Result<Self> {
+        let opened = takeover::open_epoch(fabric, from, insistence)?;
         let control = fabric.control();
         let ticks = control.tick_source();
         let now = match &config.time {
@@ -107,6 +134,7 @@ impl Sequencer {
         let mut conductor = Conductor::new(ConductorParts {
             fabric: fabric.clone(),
             bank: opened.bank.clone(),
+            word: opened.word,
             recovered: &opened.recovered,
             consumers: &opened.consumers,
             commands: commands_in,
@@ -144,6 +172,8 @@ impl Sequencer {
             previous_epoch: opened.previous.epoch(),
         };
         sequencing.announce(EpochOpened::TYPE, message.as_bytes().to_vec());
+        // Sources that are there already are admitted before the first frame, not a round later.
+        conductor.do_work();
         let conductor = match config.conductor {
             ConductorPlacement::Inline => Conducting::Inline(Box::new(conductor)),
             ConductorPlacement::Thread => {
@@ -168,7 +198,11 @@ impl Sequencer {
             sequencing,
             conductor,
             cycles: 0,
+            idle_cycles: 0,
+            kept_house_at: 0,
+            house_ticks: control.ticks_per_second / 1_000,
             epoch,
+            _claim: opened.claim,
         })
     }
 
@@ -183,15 +217,34 @@ impl Sequencer {
     pub fn do_work(&mut self) -> Result<usize> {
         self.cycles += 1;
         if self.cycles.is_multiple_of(HOUSEKEEPING_CYCLES) {
-            self.sequencing.housekeeping();
+            self.keep_house();
         }
-        if let Conducting::Inline(conductor) = &mut self.conductor
-            && self.cycles.is_multiple_of(HOUSEKEEPING_CYCLES / 16)
-        {
+        let published = self.sequencing.do_work()?;
+        if published == 0 {
+            // Idle cycles may be long (a thread that yields or sleeps): the clock decides, read
+            // now and then.
+            self.idle_cycles += 1;
+            if self.idle_cycles.is_multiple_of(CLOCK_EVERY) {
+                self.keep_house_by_the_clock();
+            }
+        }
+        Ok(published)
+    }
+
+    #[cold]
+    fn keep_house_by_the_clock(&mut self) {
+        if self.sequencing.ticks() - self.kept_house_at >= self.house_ticks {
+            self.keep_house();
+        }
+    }
+
+    #[cold]
+    fn keep_house(&mut self) {
+        self.kept_house_at = self.sequencing.ticks();
+        if let Conducting::Inline(conductor) = &mut self.conductor {
             conductor.do_work();
-            self.sequencing.housekeeping();
         }
-        self.sequencing.do_work()
+        self.sequencing.housekeeping();
     }
 
     /// Begins to stop in order: what is in the rings is sequenced, then the end of the stream is
@@ -219,6 +272,12 @@ impl Sequencer {
     /// message carries the time at which it was published.
     pub fn publish_to_sequenced(&self) -> &Histogram<u64> {
         self.sequencing.latency()
+    }
+}
+
+impl std::fmt::Debug for Sequencer {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "Sequencer(epoch {})", self.epoch)
     }
 }
 

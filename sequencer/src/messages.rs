@@ -39,6 +39,8 @@ pub(crate) enum Command {
         entry: Box<ConsumerEntry>,
         cursor: GatingCursor,
         start: StartRequest,
+        /// The dead consumer of the same name, whose hold ends with this one's beginning.
+        replaces: Option<(usize, u64)>,
     },
     /// This consumer has left or died.
     RemoveConsumer { place: usize, nonce: u64 },

@@ -136,6 +136,11 @@ impl Sequencing {
         &self.latency
     }
 
+    /// The tick counter now.
+    pub(crate) fn ticks(&self) -> u64 {
+        self.fabric.ticks()
+    }
+
     pub(crate) fn next_sequence(&self) -> u64 {
         self.writer.next()
     }
@@ -186,10 +191,6 @@ impl Sequencing {
         self.counters.cycles += 1;
         if published > 0 {
             self.counters.frames += published;
-            self.bank.set_published(self.writer.next());
-            if self.writer.next() >= self.snapshot_due {
-                self.write_snapshot();
-            }
         }
         Ok(published as usize)
     }
@@ -232,7 +233,7 @@ impl Sequencing {
                         ring: &mut self.payload_ring,
                         intact_from: &mut self.payload_intact_from,
                         bank: &self.bank,
-                        gating: &self.gating,
+                        gating: &mut self.gating,
                         next: self.writer.next(),
                     },
                 );
@@ -264,8 +265,19 @@ impl Sequencing {
         source.consumed.store(self.word, consumed);
         self.last[source.id as usize] = consumed;
         self.counters.messages += taken;
+        self.account();
         if published_ticks != 0 {
             self.record_latency(ticks.saturating_sub(published_ticks));
+        }
+    }
+
+    /// After each run: where the stream stands, and now and then what its sources have sent. A
+    /// successor relies on both lagging by less than a quarter lap.
+    #[inline(always)]
+    fn account(&mut self) {
+        self.bank.set_published(self.writer.next());
+        if self.writer.next() >= self.snapshot_due {
+            self.write_snapshot();
         }
     }
 
@@ -409,8 +421,13 @@ impl Sequencing {
                 self.arriving = Some(arrival);
             }
             Command::SourceLeft { nonce, reason } => {
-                if let Some(source) = self.sources.iter_mut().find(|source| source.nonce == nonce) {
-                    source.leaving.get_or_insert(reason);
+                let found = self.sources.iter().position(|source| source.nonce == nonce);
+                match found {
+                    Some(index) if reason == LEFT_CUT_OFF => self.cut_off(index),
+                    Some(index) => {
+                        self.sources[index].leaving.get_or_insert(reason);
+                    }
+                    None => {}
                 }
             }
             Command::AddConsumer {
@@ -418,11 +435,15 @@ impl Sequencing {
                 entry,
                 cursor,
                 start,
-            } => self.admit_consumer(place, *entry, cursor, start),
-            Command::RemoveConsumer { place, nonce } => {
-                self.gating.remove(nonce);
-                self.bank.set_consumer(place, None);
+                replaces,
+            } => {
+                if self.admit_consumer(place, *entry, cursor, start)
+                    && let Some((place, nonce)) = replaces
+                {
+                    self.remove_consumer(place, nonce);
+                }
             }
+            Command::RemoveConsumer { place, nonce } => self.remove_consumer(place, nonce),
             Command::Refuse { nonce, reason } => self.refuse(nonce, &reason),
             Command::Calibrate(calibration) => {
                 self.stamper.set_calibration(calibration);
@@ -463,7 +484,7 @@ impl Sequencing {
         mut entry: ConsumerEntry,
         cursor: GatingCursor,
         start: StartRequest,
-    ) {
+    ) -> bool {
         let next = self.writer.next();
         let oldest = self.oldest();
         let from = match start {
@@ -485,13 +506,19 @@ impl Sequencing {
             self.refuse(nonce, &reason);
             // A full queue only delays: the consumer is told by the refusal itself.
             let _ = self.events.push(Event::ConsumerRefused { place, nonce });
-            return;
+            return false;
         }
         self.gating.add(entry.nonce, cursor, from);
         // Room given before is judged anew, with this consumer in the set.
         self.writer.withdraw_room();
         entry.granted_from = from;
         self.bank.set_consumer(place, Some(&entry));
+        true
+    }
+
+    fn remove_consumer(&mut self, place: usize, nonce: u64) {
+        self.gating.remove(nonce);
+        self.bank.set_consumer(place, None);
     }
 
     /// The oldest sequence that a gating consumer can be granted.
@@ -559,7 +586,7 @@ impl Sequencing {
                 ring: &mut self.payload_ring,
                 intact_from: &mut self.payload_intact_from,
                 bank: &self.bank,
-                gating: &self.gating,
+                gating: &mut self.gating,
                 next: self.writer.next(),
             };
             let Some(position) = external.place(length) else {
@@ -573,6 +600,7 @@ impl Sequencing {
                 .publish(timestamp, source_word, descriptor, 1, |_| position);
         }
         self.last[OWN as usize] = own_sequence;
+        self.account();
         true
     }
 }
@@ -593,7 +621,7 @@ struct External<'a> {
     ring: &'a mut PayloadRing,
     intact_from: &'a mut u64,
     bank: &'a Bank,
-    gating: &'a GatingSet,
+    gating: &'a mut GatingSet,
     next: u64,
 }
 

@@ -6,7 +6,7 @@ use selvedge_fabric::frame::system::{SourceJoined, TYPE_REGISTERED};
 use selvedge_fabric::frame::{Flags, FrameHeader};
 use selvedge_fabric::host::process::ProcessIdentity;
 use selvedge_fabric::host::ticks::utc_ns;
-use selvedge_fabric::memory::Access;
+use selvedge_fabric::memory::FileClaim;
 use selvedge_fabric::message::{Message, MessageSchema};
 use selvedge_fabric::protocol::Ordering;
 use selvedge_fabric::protocol::epoch::{EpochWord, MAX_BANKS, Opened, Span};
@@ -44,22 +44,48 @@ pub(crate) struct OpenedEpoch {
     pub(crate) gating: GatingSet,
     /// Consumers that were already reading, by place in the registry.
     pub(crate) consumers: Vec<(usize, ConsumerEntry)>,
+    /// Nobody else writes the bank while this lives.
+    pub(crate) claim: FileClaim,
+}
+
+/// How to take over.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Insistence {
+    /// Not from a sequencer that lives and has not stopped.
+    IfFree,
+    /// Even from one that lives: it is frozen.
+    Force,
 }
 
 /// Moves the fabric to a new epoch of this process and opens its bank.
-pub(crate) fn open_epoch(fabric: &Fabric) -> Result<OpenedEpoch> {
+///
+/// `from`: the epoch that is to be followed; if another follows it first, that is an error.
+pub(crate) fn open_epoch(
+    fabric: &Fabric,
+    from: Option<EpochWord>,
+    insistence: Insistence,
+) -> Result<OpenedEpoch> {
     let cell = fabric.epoch_for_sequencer()?;
-    let (word, bank_index) = loop {
+    let (word, bank_index, claim) = loop {
         let current = cell.load();
-        refuse_second(fabric)?;
-        let bank_index = choose_bank(fabric, current)?;
+        if from.is_some_and(|from| from != current) {
+            return Err(FabricError::Replaced {
+                epoch: from.map_or(0, EpochWord::epoch),
+                by: current.epoch(),
+            }
+            .into());
+        }
+        if insistence == Insistence::IfFree {
+            refuse_second(fabric)?;
+        }
+        let (bank_index, claim) = choose_bank(fabric, current)?;
         let word = EpochWord::new(current.epoch() + 1, bank_index);
         if cell.take_over(current, word) {
-            break (word, bank_index);
+            break (word, bank_index, claim);
         }
     };
-    // From here on this process alone writes the bank, and the predecessor's frames beyond what
-    // the scan below sees are never accepted by anyone.
+    // The claim keeps everybody else from writing the bank; and the predecessor's frames beyond
+    // what the scan below sees are never accepted by anyone.
     let bank = fabric.bank_for_sequencer(bank_index)?;
     let previous = last_opened(fabric, word);
     let (first, recovered) = match previous {
@@ -115,9 +141,6 @@ pub(crate) fn open_epoch(fabric: &Fabric) -> Result<OpenedEpoch> {
                 },
             );
         }
-        if let Some(consumed) = bank.consumed(id) {
-            consumed.store(word, recovered.last[id]);
-        }
     }
     bank.snapshots().write(0, word, first, &recovered.last);
     bank.set_published(first);
@@ -128,6 +151,13 @@ pub(crate) fn open_epoch(fabric: &Fabric) -> Result<OpenedEpoch> {
         first_sequence: first,
         previous,
     });
+    // Only now, never before: a producer acts on it, and a sequencer that said it and died before
+    // it opened would not be in the chain that its successor follows.
+    for (id, &last) in recovered.last.iter().enumerate() {
+        if let Some(consumed) = bank.consumed(id) {
+            consumed.store(word, last);
+        }
+    }
     Ok(OpenedEpoch {
         word,
         previous,
@@ -136,6 +166,7 @@ pub(crate) fn open_epoch(fabric: &Fabric) -> Result<OpenedEpoch> {
         recovered,
         gating,
         consumers,
+        claim,
     })
 }
 
@@ -161,8 +192,8 @@ fn refuse_second(fabric: &Fabric) -> Result<()> {
 }
 
 /// A bank that nobody writes or reads: its last owner has stopped or died, it does not hold the
-/// current nor the last opened epoch, and no consumer is still in it.
-fn choose_bank(fabric: &Fabric, current: EpochWord) -> Result<usize> {
+/// current nor the last opened epoch, and no consumer is still in it. Claimed for this process.
+fn choose_bank(fabric: &Fabric, current: EpochWord) -> Result<(usize, FileClaim)> {
     let last = last_opened(fabric, EpochWord::new(u64::MAX >> 8, 0));
     let readers_are_past = last.is_none_or(|last| {
         attached_cursors(fabric)
@@ -175,26 +206,22 @@ fn choose_bank(fabric: &Fabric, current: EpochWord) -> Result<usize> {
         {
             continue;
         }
-        if !fabric.paths().bank_state(index).exists() {
-            return match fabric.add_bank(index) {
-                Ok(()) => Ok(index),
-                // Another starting sequencer makes it at this moment: it decides by the epoch.
-                Err(FabricError::Io { source, .. })
-                    if source.kind() == std::io::ErrorKind::AlreadyExists =>
-                {
-                    Ok(index)
-                }
-                Err(error) => Err(error.into()),
-            };
+        let state = fabric.paths().bank_state(index);
+        if !state.exists() {
+            fabric.add_bank(index)?;
         }
         let Some(bank) = fabric.bank_at(index) else {
+            continue;
+        };
+        // Claimed first, looked at afterwards: what is seen then stays so.
+        let Some(claim) = FileClaim::acquire(&state)? else {
             continue;
         };
         let owner = bank.owner();
         let never_used = owner.pid == 0;
         let left = bank.status() == SequencerStatus::Stopped || !owner.is_alive();
         if never_used || (left && readers_are_past) {
-            return Ok(index);
+            return Ok((index, claim));
         }
     }
     Err(FabricError::BadSetting {
@@ -239,7 +266,11 @@ fn recover(fabric: &Fabric, predecessor: Opened) -> Result<(u64, Recovered)> {
         first_sequence: predecessor.first_sequence,
         closed_at: None,
     };
-    let hint = bank.published().max(predecessor.first_sequence);
+    // Everything below the overwrite bound was published, whatever the position says.
+    let hint = bank
+        .published()
+        .max(bank.bound().intact_from())
+        .max(predecessor.first_sequence);
     let mut reader = fabric.reader_in(span, hint).ok_or_else(no_snapshot)?;
     let closed_at = scan_end(&reader, hint);
 
@@ -267,7 +298,13 @@ fn recover(fabric: &Fabric, predecessor: Opened) -> Result<(u64, Recovered)> {
     }
     for sequence in from..closed_at {
         reader.seek(sequence);
+        if !reader.published(sequence) {
+            return Err(no_snapshot());
+        }
         recovered.apply(fabric, &reader, bank, sequence);
+    }
+    if bank.bound().intact_from() > from {
+        return Err(no_snapshot());
     }
     if closed_at > predecessor.first_sequence {
         reader.seek(closed_at - 1);
@@ -363,7 +400,7 @@ fn payload_bytes(
     bytes
 }
 
-/// The files of consumers that a living process holds.
+/// The files of consumers that a living process holds, and of essential ones.
 pub(crate) fn attached_cursors(fabric: &Fabric) -> Vec<(String, CursorFile)> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(fabric.paths().consumers())
@@ -377,8 +414,8 @@ pub(crate) fn attached_cursors(fabric: &Fabric) -> Vec<(String, CursorFile)> {
         if name.starts_with('.') {
             continue;
         }
-        if let Ok(file) = CursorFile::open(&entry.path(), Access::Read)
-            && file.held()
+        if let Ok(file) = CursorFile::open_untrusted(&entry.path())
+            && (file.held() || file.essential())
         {
             found.push((name, file));
         }
@@ -394,8 +431,13 @@ fn readers_in_place(fabric: &Fabric, bank: &Bank) -> (GatingSet, Vec<(usize, Con
         let (Ok(registration), Some(cursor)) = (file.read(), file.cursor()) else {
             continue;
         };
-        let position = cursor.load();
-        if registration.kind != ConsumerKind::Gating
+        // An essential consumer that is just coming back holds what it inherits.
+        let position = if registration.essential {
+            file.position()
+        } else {
+            cursor.load()
+        };
+        if registration.kind == ConsumerKind::Copying
             || position == 0
             || consumers.len() == MAX_CONSUMERS
         {

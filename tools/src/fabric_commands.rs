@@ -6,9 +6,12 @@ use selvedge_fabric::host::IdleStrategy;
 use selvedge_fabric::host::affinity::pin_current_thread;
 use selvedge_fabric::shared::paths::base_directory;
 use selvedge_fabric::{Fabric, FabricConfig, FabricError};
-use selvedge_sequencer::{Sequencer, SequencerConfig};
+use selvedge_journal::recovery_from;
+use selvedge_sequencer::{Sequencer, SequencerConfig, Standby, StandbyConfig, Watch};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 /// Options of `create`.
 #[derive(Args, Clone, Debug)]
@@ -33,11 +36,26 @@ pub struct CreateArgs {
     /// NUMA node of the memory.
     #[arg(long)]
     numa_node: Option<u32>,
+    /// Go on from this journal: the fabric's memory was lost (power), its journal was not.
+    #[arg(long, value_name = "DIR")]
+    recover_from: Option<PathBuf>,
 }
 
 /// Creates a fabric.
 pub fn create(args: &CreateArgs) -> Result<()> {
+    let recovery = args
+        .recover_from
+        .as_deref()
+        .map(recovery_from)
+        .transpose()?;
+    if let Some(recovery) = &recovery {
+        println!(
+            "life {} begins at sequence {}",
+            recovery.life, recovery.next_sequence
+        );
+    }
     let fabric = Fabric::create(&FabricConfig {
+        recovery,
         slot_bytes: args.slot_bytes,
         stream_capacity: args.stream_capacity,
         stream_payload_bytes: args.stream_payload_bytes,
@@ -70,6 +88,17 @@ pub struct SequencerArgs {
     /// What to do when there is nothing to do: busy, pause, yield or park.
     #[arg(long, default_value_t = IdleStrategy::Pause)]
     idle: IdleStrategy,
+    /// Wait beside a running sequencer, and take over when it dies or freezes. Any number of
+    /// standbys may wait; one takes over, the others go on waiting.
+    #[arg(long)]
+    standby: bool,
+    /// How long the sequencer's heartbeat may stand still before a standby takes over, in
+    /// milliseconds.
+    #[arg(long, default_value_t = 200, requires = "standby")]
+    heartbeat_limit: u64,
+    /// Leave a frozen sequencer alive: its epoch has ended, and it stops by itself when it wakes.
+    #[arg(long, requires = "standby")]
+    no_kill: bool,
 }
 
 /// Runs a sequencer until it is told to stop.
@@ -85,7 +114,14 @@ pub fn sequencer(args: &SequencerArgs) -> Result<()> {
         pin_current_thread(core)?;
     }
     let fabric = Fabric::attach(&args.name)?;
-    let mut sequencer = Sequencer::start(&fabric, &SequencerConfig::default())?;
+    let mut sequencer = if args.standby {
+        match stand_by(args, &fabric, &stop)? {
+            Some(sequencer) => sequencer,
+            None => return Ok(()),
+        }
+    } else {
+        Sequencer::start(&fabric, &SequencerConfig::default())?
+    };
     eprintln!(
         "sequencing {} in epoch {} from {} on; SIGTERM drains and stops",
         args.name,
@@ -112,6 +148,28 @@ pub fn sequencer(args: &SequencerArgs) -> Result<()> {
         sequencer.next_sequence()
     );
     Ok(())
+}
+
+/// Waits until there is something to take over; `None` when told to stop.
+fn stand_by(args: &SequencerArgs, fabric: &Fabric, stop: &AtomicBool) -> Result<Option<Sequencer>> {
+    let mut standby = Standby::new(
+        fabric,
+        StandbyConfig {
+            heartbeat_limit: Duration::from_millis(args.heartbeat_limit),
+            kill_frozen: !args.no_kill,
+            ..StandbyConfig::default()
+        },
+    );
+    eprintln!("standing by for {}", args.name);
+    let mut rounds = 0;
+    while !stop.load(Ordering::Relaxed) {
+        if let Watch::TakenOver(sequencer) = standby.poll()? {
+            return Ok(Some(*sequencer));
+        }
+        args.idle.idle(rounds);
+        rounds += 1;
+    }
+    Ok(None)
 }
 
 /// Lists the fabrics.

@@ -108,7 +108,10 @@ pub fn run(args: &JournalArgs) -> Result<()> {
                 Verdict::Sealed => println!("every byte is right"),
                 Verdict::Open => println!("every byte is right; the last segment is not sealed"),
                 Verdict::TornTail => {
-                    println!("right up to a torn tail, as a crash leaves it: {:?}", report.torn_tail)
+                    println!(
+                        "right up to a torn tail, as a crash leaves it: {:?}",
+                        report.torn_tail
+                    )
                 }
                 Verdict::Damaged => {
                     for damage in &report.damage {
@@ -131,8 +134,15 @@ pub fn run(args: &JournalArgs) -> Result<()> {
             to,
         } => {
             let digest = digest(directory, *from, *to)?;
-            let text: String = digest.hash.iter().map(|byte| format!("{byte:02x}")).collect();
-            println!("{text}  {} to {}", digest.first_sequence, digest.last_sequence);
+            let text: String = digest
+                .hash
+                .iter()
+                .map(|byte| format!("{byte:02x}"))
+                .collect();
+            println!(
+                "{text}  {} to {}",
+                digest.first_sequence, digest.last_sequence
+            );
             Ok(())
         }
         JournalCommand::Dump {
@@ -157,10 +167,12 @@ fn dump(directory: &std::path::Path, from: Option<u64>, limit: u64) -> Result<()
         let payload = payload.to_vec();
         line.clear();
         let dictionary = reader.dictionary();
-        let source = dictionary.source(header.source()).unwrap_or(match header.source() {
-            0 => "(fabric)",
-            _ => "?",
-        });
+        let source = dictionary
+            .source(header.source())
+            .unwrap_or(match header.source() {
+                0 => "(fabric)",
+                _ => "?",
+            });
         describe(
             &header,
             source,
@@ -192,7 +204,12 @@ fn describe(
         header.source_sequence()
     );
     let Some(schema) = schema else {
-        let _ = write!(line, "type {:#06x}, {} bytes", header.message_type(), payload.len());
+        let _ = write!(
+            line,
+            "type {:#06x}, {} bytes",
+            header.message_type(),
+            payload.len()
+        );
         return;
     };
     line.push_str(&schema.name);
@@ -215,7 +232,10 @@ fn value(field: &FieldSchema, bytes: &[u8]) -> String {
         FieldKind::Unsigned if fits => scaled(i128::from(u64::from_le_bytes(wide)), field.scale),
         FieldKind::Signed if fits => {
             let shift = 64 - 8 * bytes.len().max(1) as u32;
-            scaled(i128::from(i64::from_le_bytes(wide) << shift >> shift), field.scale)
+            scaled(
+                i128::from(i64::from_le_bytes(wide) << shift >> shift),
+                field.scale,
+            )
         }
         FieldKind::Float if bytes.len() == 8 => f64::from_le_bytes(wide).to_string(),
         FieldKind::Float if bytes.len() == 4 => {
@@ -232,7 +252,10 @@ fn value(field: &FieldSchema, bytes: &[u8]) -> String {
 /// `integer` times ten to the power `scale`.
 fn scaled(integer: i128, scale: i8) -> String {
     if scale >= 0 {
-        return format!("{integer}{}", "0".repeat(if integer == 0 { 0 } else { scale as usize }));
+        return format!(
+            "{integer}{}",
+            "0".repeat(if integer == 0 { 0 } else { scale as usize })
+        );
     }
     let digits = scale.unsigned_abs() as usize;
     let text = format!("{:0width$}", integer.unsigned_abs(), width = digits + 1);

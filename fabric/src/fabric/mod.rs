@@ -6,7 +6,7 @@ mod history;
 mod remove;
 
 pub(crate) use attach_lock::AttachLock;
-pub use create::FabricConfig;
+pub use create::{FabricConfig, Recovery};
 
 use crate::clock::Calibration;
 use crate::error::{FabricError, Result};
@@ -22,7 +22,7 @@ use crate::shared::bank::{
 };
 use crate::shared::control::ControlRecord;
 use crate::shared::names::check_name;
-use crate::shared::paths::{FabricPaths, base_directory};
+use crate::shared::paths::{FabricPaths, base_directory, split_source_file};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
@@ -259,6 +259,16 @@ impl Fabric {
             .collect()
     }
 
+    /// The registrations of source `name`: at most one of a living process, and for a moment those
+    /// of dead ones whose rings are not drained.
+    pub fn registrations_of(&self, name: &str) -> Vec<PathBuf> {
+        remove::visible_names(&self.paths().sources())
+            .into_iter()
+            .filter(|file| split_source_file(file).is_some_and(|(found, _)| found == name))
+            .map(|file| self.paths().sources().join(file))
+            .collect()
+    }
+
     /// The gating consumers that the sequencer has admitted.
     pub fn gating_consumers(&self) -> Vec<ConsumerEntry> {
         let Some(bank) = self.bank(self.epoch().load()) else {
@@ -267,6 +277,13 @@ impl Fabric {
         (0..MAX_CONSUMERS)
             .filter_map(|place| bank.consumer(place))
             .collect()
+    }
+
+    /// The alarms of the current epoch, oldest first: UTC nanoseconds and what is wrong.
+    pub fn alarms(&self) -> Vec<(u64, String)> {
+        self.bank(self.epoch().load())
+            .map(Bank::alarms)
+            .unwrap_or_default()
     }
 
     /// The message types registered so far.

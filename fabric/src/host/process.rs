@@ -73,6 +73,32 @@ impl ProcessWatch {
         }
     }
 
+    /// Kills the process.
+    pub fn kill(&self) -> std::io::Result<()> {
+        let result = match &self.descriptor {
+            // SAFETY: the descriptor names the watched process and no later one; the call reads
+            // no memory.
+            Some(descriptor) => unsafe {
+                libc::syscall(
+                    libc::SYS_pidfd_send_signal,
+                    std::os::fd::AsRawFd::as_raw_fd(descriptor) as libc::c_long,
+                    libc::SIGKILL as libc::c_long,
+                    std::ptr::null::<libc::siginfo_t>(),
+                    0 as libc::c_long,
+                )
+            },
+            // SAFETY: the call takes two integers.
+            None => unsafe {
+                libc::c_long::from(libc::kill(self.identity.pid as libc::pid_t, libc::SIGKILL))
+            },
+        };
+        if result == 0 {
+            Ok(())
+        } else {
+            Err(std::io::Error::last_os_error())
+        }
+    }
+
     /// Who is watched.
     pub fn identity(&self) -> ProcessIdentity {
         self.identity

@@ -1,6 +1,6 @@
 //! A gating consumer: reads in place and holds the sequencer back until it has.
 
-use super::consumer_file::{Registered, register};
+use super::consumer_file::{Registered, Terms, register};
 use super::frame::Frame;
 use super::handler::InsideHandler;
 use super::place::Place;
@@ -19,6 +19,7 @@ pub struct ConsumerBuilder {
     fabric: Fabric,
     name: String,
     start: Start,
+    essential: bool,
     timeout: Duration,
 }
 
@@ -28,6 +29,7 @@ impl ConsumerBuilder {
             fabric,
             name: name.to_owned(),
             start: Start::Latest,
+            essential: false,
             timeout: Duration::from_secs(5),
         }
     }
@@ -35,6 +37,14 @@ impl ConsumerBuilder {
     /// Where to begin; [`Start::Latest`] unless said otherwise.
     pub fn start(mut self, start: Start) -> Self {
         self.start = start;
+        self
+    }
+
+    /// Keeps holding what was not read even when this process dies, until a consumer of the same
+    /// name comes back or leaves in order: for the journal, and whoever else may not miss a frame.
+    /// Producers wait meanwhile, once the ring is full.
+    pub fn essential(mut self) -> Self {
+        self.essential = true;
         self
     }
 
@@ -47,7 +57,12 @@ impl ConsumerBuilder {
 
     /// Takes the name; the sequencer has still to admit it.
     pub fn begin(self) -> Result<PendingConsumer> {
-        let registered = register(&self.fabric, &self.name, ConsumerKind::Gating, self.start)?;
+        let terms = Terms {
+            kind: ConsumerKind::Gating,
+            essential: self.essential,
+            patience_ns: 0,
+        };
+        let registered = register(&self.fabric, &self.name, terms, self.start)?;
         Ok(PendingConsumer {
             fabric: self.fabric,
             name: self.name,
@@ -116,34 +131,16 @@ pub struct PendingConsumer {
 impl PendingConsumer {
     /// The consumer, once the sequencer has admitted it.
     pub fn poll(&mut self) -> Result<Option<Consumer>> {
-        let epoch = self.fabric.epoch().load();
-        let Some(bank) = self.fabric.bank(epoch) else {
-            return Ok(None);
-        };
         let Some(registered) = &self.registered else {
             return Ok(None);
         };
-        if bank.header().read(epoch).is_none() {
-            return Ok(None);
-        }
-        if let Some(reason) = bank.refusal(registered.nonce) {
-            return Err(FabricError::Refused {
-                role: "consumer",
-                name: self.name.clone(),
-                reason,
-            });
-        }
-        let Some(entry) = bank.find_consumer(registered.nonce) else {
+        let Some(sequence) = granted(&self.fabric, &self.name, registered)? else {
             return Ok(None);
         };
+        let place = Place::new(&self.fabric, sequence)?;
         let Some(cursor) = registered.file.cursor() else {
             return Ok(None);
         };
-        if !cursor.start(entry.granted_from, self.fabric.epoch(), epoch) {
-            // Replaced meanwhile: the successor grants anew.
-            return Ok(None);
-        }
-        let place = Place::new(&self.fabric, entry.granted_from)?;
         let Some(registered) = self.registered.take() else {
             return Ok(None);
         };
@@ -154,6 +151,34 @@ impl PendingConsumer {
             place,
         }))
     }
+}
+
+/// The sequence from which on a registered consumer's frames are held, once the sequencer has
+/// granted it and the consumer's cursor stands there.
+pub(super) fn granted(fabric: &Fabric, name: &str, registered: &Registered) -> Result<Option<u64>> {
+    let epoch = fabric.epoch().load();
+    let Some(bank) = fabric.bank(epoch) else {
+        return Ok(None);
+    };
+    if bank.header().read(epoch).is_none() {
+        return Ok(None);
+    }
+    if let Some(reason) = bank.refusal(registered.nonce) {
+        return Err(FabricError::Refused {
+            role: "consumer",
+            name: name.to_owned(),
+            reason,
+        });
+    }
+    let Some(entry) = bank.find_consumer(registered.nonce) else {
+        return Ok(None);
+    };
+    let started = registered
+        .file
+        .cursor()
+        .is_some_and(|cursor| cursor.start(entry.granted_from, fabric.epoch(), epoch));
+    // Not started: the sequencer was replaced meanwhile, its successor grants anew.
+    Ok(started.then_some(entry.granted_from))
 }
 
 impl Drop for PendingConsumer {

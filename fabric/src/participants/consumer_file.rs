@@ -5,7 +5,7 @@ use crate::error::{FabricError, Result};
 use crate::fabric::{AttachLock, Fabric, random_nonce};
 use crate::host::process::ProcessIdentity;
 use crate::memory::Access;
-use crate::shared::cursor::{ConsumerKind, CursorFile, encode_cursor_file};
+use crate::shared::cursor::{ConsumerKind, ConsumerRegistration, CursorFile, encode_cursor_file};
 use crate::shared::names::check_name;
 
 /// The most consumer names a fabric remembers.
@@ -20,11 +20,19 @@ pub(super) struct Registered {
     pub(super) stored: u64,
 }
 
+/// What kind of consumer is to be registered.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Terms {
+    pub(super) kind: ConsumerKind,
+    pub(super) essential: bool,
+    pub(super) patience_ns: u64,
+}
+
 /// Takes the name, unless a living process holds it, and inherits its stored position.
 pub(super) fn register(
     fabric: &Fabric,
     name: &str,
-    kind: ConsumerKind,
+    terms: Terms,
     start: Start,
 ) -> Result<Registered> {
     check_name("consumer", name)?;
@@ -58,7 +66,15 @@ pub(super) fn register(
     }
     let request = start.resolve(fabric, stored)?;
     let nonce = random_nonce()?;
-    let bytes = encode_cursor_file(nonce, ProcessIdentity::current(), kind, request, stored);
+    let registration = ConsumerRegistration {
+        nonce,
+        process: ProcessIdentity::current(),
+        kind: terms.kind,
+        start: request,
+        essential: terms.essential,
+        patience_ns: terms.patience_ns,
+    };
+    let bytes = encode_cursor_file(&registration, stored);
     let unnamed = fabric.paths().consumers().join(format!(".{nonce:016x}"));
     std::fs::write(&unnamed, bytes).map_err(|error| FabricError::io("write", &unnamed, error))?;
     std::fs::rename(&unnamed, &path).map_err(|error| FabricError::io("name", &path, error))?;

@@ -1,6 +1,7 @@
 //! A copying consumer: holds nobody back, checks every copy, and says what it missed.
 
-use super::consumer_file::register;
+use super::consumer::not_admitted;
+use super::consumer_file::{Registered, Terms, register};
 use super::frame::Frame;
 use super::payload_ring::checked_offset;
 use super::place::Place;
@@ -8,10 +9,12 @@ use super::start::Start;
 use crate::error::{FabricError, Result};
 use crate::fabric::Fabric;
 use crate::frame::{Flags, FrameHeader};
+use crate::host::IdleStrategy;
 use crate::protocol::Ordering;
 use crate::protocol::gating::GatingCursor;
 use crate::protocol::stream::FRAME_HEADER_WORDS;
 use crate::shared::cursor::{ConsumerKind, CursorFile, StartRequest};
+use std::time::{Duration, Instant};
 
 /// The most frames copied before they are checked and handed out.
 const RUN: u64 = 64;
@@ -22,6 +25,8 @@ pub struct ObserverBuilder {
     fabric: Fabric,
     name: String,
     start: Start,
+    patience: Option<Duration>,
+    timeout: Duration,
 }
 
 impl ObserverBuilder {
@@ -30,6 +35,8 @@ impl ObserverBuilder {
             fabric,
             name: name.to_owned(),
             start: Start::Latest,
+            patience: None,
+            timeout: Duration::from_secs(5),
         }
     }
 
@@ -39,10 +46,41 @@ impl ObserverBuilder {
         self
     }
 
-    /// Attaches. Nobody has to admit an observer; an error where the fabric never had a sequencer
-    /// or the start is not in the rings.
+    /// Holds the stream like a gating consumer, but loses the hold when it stands still for
+    /// `patience` while the stream waits for it: a frozen process then holds nobody up for longer.
+    pub fn hold(mut self, patience: Duration) -> Self {
+        self.patience = Some(patience);
+        self
+    }
+
+    /// How long to wait for the sequencer to admit an observer that holds; five seconds unless said
+    /// otherwise.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// Attaches. Nobody has to admit an observer that does not hold; an error where the fabric
+    /// never had a sequencer or the start is not in the rings.
     pub fn attach(self) -> Result<Observer> {
-        let registered = register(&self.fabric, &self.name, ConsumerKind::Copying, self.start)?;
+        let terms = Terms {
+            kind: if self.patience.is_some() {
+                ConsumerKind::Holding
+            } else {
+                ConsumerKind::Copying
+            },
+            essential: false,
+            patience_ns: self
+                .patience
+                .map_or(0, |patience| patience.as_nanos() as u64),
+        };
+        let registered = register(&self.fabric, &self.name, terms, self.start)?;
+        if self.patience.is_some() {
+            let sequence = self.wait_for_grant(&registered).inspect_err(|_| {
+                registered.file.set_detached();
+            })?;
+            return self.at(registered, sequence);
+        }
         let request = self.start.resolve(&self.fabric, registered.stored)?;
         let oldest = self.fabric.oldest_sequence();
         let next = self.fabric.next_sequence();
@@ -59,6 +97,31 @@ impl ObserverBuilder {
                 });
             }
         };
+        self.at(registered, sequence)
+    }
+
+    fn wait_for_grant(&self, registered: &Registered) -> Result<u64> {
+        let started = Instant::now();
+        let mut rounds = 0;
+        loop {
+            if let Some(sequence) = super::consumer::granted(&self.fabric, &self.name, registered)?
+            {
+                return Ok(sequence);
+            }
+            if started.elapsed() >= self.timeout {
+                return Err(not_admitted(
+                    &self.fabric,
+                    "consumer",
+                    &self.name,
+                    self.timeout,
+                ));
+            }
+            IdleStrategy::Park.idle(rounds);
+            rounds += 1;
+        }
+    }
+
+    fn at(self, registered: Registered, sequence: u64) -> Result<Observer> {
         let place = Place::new(&self.fabric, sequence)?;
         let cursor = registered
             .file

@@ -259,22 +259,26 @@ impl PendingProducer {
     fn register(&mut self) -> Result<()> {
         let request = &self.request;
         let fabric = &request.fabric;
-        let path = fabric.paths().source(&request.name);
         let _lock = AttachLock::acquire(&fabric.paths().attach_lock())?;
-        if path.exists() {
-            return match RegistrationFile::open(&path, Access::Read) {
-                Ok(former) if !former.detached() && former.holder().0.is_alive() => {
-                    Err(FabricError::NameTaken {
-                        role: "source",
-                        name: request.name.clone(),
-                        pid: former.holder().0.pid,
-                    })
-                }
-                // It goes once the sequencer has drained it; it may be going just now.
-                _ => Ok(()),
-            };
+        let former = fabric.registrations_of(&request.name);
+        for path in &former {
+            if let Ok(former) = RegistrationFile::open(path, Access::Read)
+                && !former.detached()
+                && former.holder().0.is_alive()
+            {
+                return Err(FabricError::NameTaken {
+                    role: "source",
+                    name: request.name.clone(),
+                    pid: former.holder().0.pid,
+                });
+            }
+        }
+        if !former.is_empty() {
+            // They go once the sequencer has drained them; they may be going just now.
+            return Ok(());
         }
         let nonce = random_nonce()?;
+        let path = fabric.paths().source(&request.name, nonce);
         let registration = Registration {
             nonce,
             process: ProcessIdentity::current(),

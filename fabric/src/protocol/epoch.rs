@@ -175,7 +175,7 @@ impl BankHeader {
     /// What the bank says, if it is open for `epoch`.
     pub fn read(&self, epoch: EpochWord) -> Option<Opened> {
         // Pairs with the release in `open`.
-        if self.at(0).load(acquire(SyncPoint::OpenAcquire)) != epoch.0 {
+        if self.at(0).load(acquire(SyncPoint::OpenAcquire)) != epoch.0 || !epoch.is_some() {
             return None;
         }
         let opened = Opened {

@@ -59,6 +59,7 @@ impl GatingCursor {
 struct Member {
     key: u64,
     cursor: GatingCursor,
+    /// What it is known to have released.
     granted: u64,
 }
 
@@ -102,23 +103,16 @@ impl GatingSet {
 
     /// The lowest sequence that any consumer still holds, `None` without consumers.
     ///
-    /// A cursor is never taken to be below its grant (a consumer that has not started yet) nor
-    /// above `published` (a cursor that claims to have read what is not there holds nothing
-    /// else back; its owner is found by [`GatingSet::first_beyond`]).
-    pub fn lowest(&self, published: u64) -> Option<u64> {
+    /// A cursor is never taken to be below where it was before, or below its grant (a consumer
+    /// that has not started yet), nor above `published` (a cursor that claims to have read what is
+    /// not there).
+    pub fn lowest(&mut self, published: u64) -> Option<u64> {
         let mut lowest = None;
-        for member in &self.members {
+        for member in &mut self.members {
             let position = member.cursor.load().max(member.granted).min(published);
+            member.granted = position;
             lowest = Some(lowest.map_or(position, |other: u64| other.min(position)));
         }
         lowest
-    }
-
-    /// A consumer whose cursor claims more than was ever published.
-    pub fn first_beyond(&self, published: u64) -> Option<u64> {
-        self.members
-            .iter()
-            .find(|member| member.cursor.load() > published)
-            .map(|member| member.key)
     }
 }

@@ -157,9 +157,11 @@ impl StreamWriter {
     pub fn extend(&mut self, lowest: Option<u64>) {
         let capacity = self.shape.capacity();
         // What consumers hold below this epoch's first sequence lies in another bank.
-        let gate = lowest.map_or(u64::MAX, |lowest| lowest.max(self.first) + capacity);
+        let held_from = lowest.map_or(u64::MAX - capacity, |lowest| lowest.max(self.first));
+        let gate = held_from + capacity;
         if self.next < gate && self.next == self.intact_from + capacity {
-            self.intact_from += self.stride;
+            // Not beyond what is held: some of those who hold copy, and believe the bound.
+            self.intact_from = (self.intact_from + self.stride).min(held_from);
             self.bound.announce(self.intact_from);
         }
         self.limit = gate.min(self.intact_from + capacity).max(self.next);

@@ -15,6 +15,7 @@
 //! | sources | 256 × 32 | records: admitted sources, by id |
 //! | consumers | 256 × 32 | records: admitted gating consumers |
 //! | refusals | 32 × 32 | records: who was not admitted, and why |
+//! | alarms | 32 × 32 | records: what went wrong and should be seen |
 //! | schemas | 16 + 8192 | word 0: bytes used; from word 16 on, for each message type: the sequence of the frame that registered it, its schema encoded, padding to 8 bytes |
 //!
 //! The ring file: stream slots, then payload ring.
@@ -33,6 +34,7 @@ use crate::protocol::record::Record;
 use crate::protocol::snapshot::Snapshots;
 use crate::protocol::stream::OverwriteBound;
 use crate::protocol::{LINE_WORDS, Ordering, Words};
+use std::path::Path;
 use std::sync::Arc;
 
 /// The most sources a fabric knows in its life: ids are never used again.
@@ -43,6 +45,9 @@ pub const MAX_CONSUMERS: usize = 256;
 
 /// Refusals remembered.
 pub const MAX_REFUSALS: usize = 32;
+
+/// Alarms remembered.
+pub const MAX_ALARMS: usize = 32;
 
 /// Bytes of encoded message schemas.
 pub const SCHEMA_AREA_BYTES: usize = 64 * 1024;
@@ -60,7 +65,8 @@ const SNAPSHOTS_AT: usize = CONSUMED_AT + MAX_SOURCES * LINE_WORDS;
 const SOURCES_AT: usize = SNAPSHOTS_AT + SNAPSHOT_WORDS;
 const CONSUMERS_AT: usize = SOURCES_AT + MAX_SOURCES * RECORD_WORDS;
 const REFUSALS_AT: usize = CONSUMERS_AT + MAX_CONSUMERS * RECORD_WORDS;
-const SCHEMAS_AT: usize = REFUSALS_AT + MAX_REFUSALS * RECORD_WORDS;
+const ALARMS_AT: usize = REFUSALS_AT + MAX_REFUSALS * RECORD_WORDS;
+const SCHEMAS_AT: usize = ALARMS_AT + MAX_ALARMS * RECORD_WORDS;
 const STATE_WORDS: usize = SCHEMAS_AT + LINE_WORDS + SCHEMA_AREA_BYTES / 8;
 
 /// Bytes of a state file.
@@ -144,9 +150,21 @@ impl Bank {
         index: usize,
         access: Access,
     ) -> Result<Self> {
+        Self::open_in(paths, &control.ring_directory(), control, index, access)
+    }
+
+    /// As [`Bank::open`], with its ring in another directory than the control file says: while the
+    /// fabric is being created.
+    pub(crate) fn open_in(
+        paths: &FabricPaths,
+        rings: &Path,
+        control: &ControlRecord,
+        index: usize,
+        access: Access,
+    ) -> Result<Self> {
         let state_path = paths.bank_state(index);
         let state_file = Mapping::open(&state_path, access)?;
-        let ring_path = bank_ring(&control.ring_directory(), index);
+        let ring_path = bank_ring(rings, index);
         let ring_file = Mapping::open(&ring_path, access)?;
         let state = state_file.words(0, STATE_WORDS * 8)?;
         let slot_bytes = control.stream_capacity as usize * control.slot_bytes as usize;
@@ -456,15 +474,35 @@ impl Bank {
     /// Says why `nonce` was not admitted. The text is cut to 240 bytes.
     pub fn refuse(&self, turn: u64, nonce: u64, reason: &str) {
         let place = (turn % MAX_REFUSALS as u64) as usize;
-        let mut fields = [0; RECORD_WORDS - 1];
-        for (field, chunk) in fields.iter_mut().skip(1).zip(reason.as_bytes().chunks(8)) {
-            let mut bytes = [0; 8];
-            bytes[..chunk.len()].copy_from_slice(chunk);
-            *field = u64::from_le_bytes(bytes);
-        }
         if let Some(record) = self.record(REFUSALS_AT + place * RECORD_WORDS, RECORD_WORDS) {
-            record.write(nonce, &fields);
+            record.write(nonce, &text_record(0, reason));
         }
+    }
+
+    /// Raises the `turn`th alarm of the epoch, at UTC `time_ns`. The text is cut to 240 bytes;
+    /// the newest 32 are kept.
+    pub fn raise_alarm(&self, turn: u64, time_ns: u64, text: &str) {
+        let place = (turn % MAX_ALARMS as u64) as usize;
+        if let Some(record) = self.record(ALARMS_AT + place * RECORD_WORDS, RECORD_WORDS) {
+            record.write(turn + 1, &text_record(time_ns, text));
+        }
+    }
+
+    /// The alarms of the epoch, oldest first: UTC nanoseconds and text.
+    pub fn alarms(&self) -> Vec<(u64, String)> {
+        let mut found: Vec<(u64, u64, String)> = (0..MAX_ALARMS)
+            .filter_map(|place| {
+                let mut fields = [0; RECORD_WORDS - 1];
+                let record = self.record(ALARMS_AT + place * RECORD_WORDS, RECORD_WORDS)?;
+                let turn = record.read(&mut fields)?;
+                Some((turn, fields[0], record_text(&fields)))
+            })
+            .collect();
+        found.sort();
+        found
+            .into_iter()
+            .map(|(_, time_ns, text)| (time_ns, text))
+            .collect()
     }
 
     /// Why `nonce` was not admitted, if it was refused.
@@ -472,14 +510,8 @@ impl Bank {
         let mut fields = [0; RECORD_WORDS - 1];
         (0..MAX_REFUSALS).find_map(|place| {
             let record = self.record(REFUSALS_AT + place * RECORD_WORDS, RECORD_WORDS)?;
-            (record.key() == nonce && record.read(&mut fields) == Some(nonce)).then(|| {
-                let bytes: Vec<u8> = fields[1..]
-                    .iter()
-                    .flat_map(|word| word.to_le_bytes())
-                    .take_while(|&byte| byte != 0)
-                    .collect();
-                String::from_utf8_lossy(&bytes).into_owned()
-            })
+            (record.key() == nonce && record.read(&mut fields) == Some(nonce))
+                .then(|| record_text(&fields))
         })
     }
 
@@ -493,7 +525,8 @@ impl Bank {
         for place in 0..MAX_CONSUMERS {
             self.set_consumer(place, None);
         }
-        for place in 0..MAX_REFUSALS {
+        for place in 0..MAX_REFUSALS + MAX_ALARMS {
+            // The alarms follow the refusals.
             if let Some(record) = self.record(REFUSALS_AT + place * RECORD_WORDS, RECORD_WORDS) {
                 record.clear();
             }
@@ -539,4 +572,26 @@ impl Bank {
         }
         schemas
     }
+}
+
+/// A record of a number and a text, which is cut to what fits.
+fn text_record(number: u64, text: &str) -> [u64; RECORD_WORDS - 1] {
+    let mut fields = [0; RECORD_WORDS - 1];
+    fields[0] = number;
+    for (field, chunk) in fields.iter_mut().skip(1).zip(text.as_bytes().chunks(8)) {
+        let mut bytes = [0; 8];
+        bytes[..chunk.len()].copy_from_slice(chunk);
+        *field = u64::from_le_bytes(bytes);
+    }
+    fields
+}
+
+/// The text of such a record.
+fn record_text(fields: &[u64]) -> String {
+    let bytes: Vec<u8> = fields[1..]
+        .iter()
+        .flat_map(|word| word.to_le_bytes())
+        .take_while(|&byte| byte != 0)
+        .collect();
+    String::from_utf8_lossy(&bytes).into_owned()
 }

@@ -2,22 +2,24 @@
 //!
 //! In 64-bit words: 0 magic, 1 layout version, 2 nonce, 3 phase, 4 process id, 5 its start time,
 //! 6 kind, 7 what it asks to start from, 8 the sequence for that, 9 the position inherited from the
-//! consumer of that name before; word 64: the cursor, on a line of its own, 0 until it starts. The
+//! consumer of that name before, 10 whether it is essential, 11 its patience in nanoseconds; word 64: the cursor, on a line of its own, 0 until it starts. The
 //! file outlives its process: the cursor is the stored position from which a consumer of the same
 //! name resumes.
 
 use super::LAYOUT_VERSION;
-use crate::error::{FabricError, Result};
+use crate::error::Result;
 use crate::host::process::ProcessIdentity;
 use crate::memory::{Access, Mapping};
 use crate::protocol::gating::GatingCursor;
 use crate::protocol::{LINE_WORDS, Ordering, Words};
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::sync::Arc;
 
 const CURSOR_MAGIC: u64 = u64::from_le_bytes(*b"SLVCONSU");
 const PHASE_AT: usize = 3;
 const INHERITED_AT: usize = 9;
+const ESSENTIAL_AT: usize = 10;
+const PATIENCE_AT: usize = 11;
 const CURSOR_AT: usize = 64;
 
 /// Bytes of a consumer's file: one small page.
@@ -31,6 +33,8 @@ pub enum ConsumerKind {
     Gating = 1,
     /// It copies and holds nobody.
     Copying = 2,
+    /// It copies, and holds what it has not read as long as its patience allows.
+    Holding = 3,
 }
 
 /// Whether the consumer is there.
@@ -73,27 +77,24 @@ impl StartRequest {
     }
 }
 
-/// The content of a new consumer's file.
-pub fn encode_cursor_file(
-    nonce: u64,
-    process: ProcessIdentity,
-    kind: ConsumerKind,
-    start: StartRequest,
-    inherited: u64,
-) -> Vec<u8> {
-    let (start_code, start_sequence) = start.encode();
+/// The content of a new consumer's file: `registration`, and the position that it inherits from the
+/// consumer of that name before (0: none).
+pub fn encode_cursor_file(registration: &ConsumerRegistration, inherited: u64) -> Vec<u8> {
+    let (start_code, start_sequence) = registration.start.encode();
     let mut bytes = Vec::with_capacity(CURSOR_FILE_BYTES);
     for word in [
         CURSOR_MAGIC,
         u64::from(LAYOUT_VERSION),
-        nonce,
+        registration.nonce,
         ConsumerPhase::Attached as u64,
-        u64::from(process.pid),
-        process.start_time,
-        kind as u64,
+        u64::from(registration.process.pid),
+        registration.process.start_time,
+        registration.kind as u64,
         start_code,
         start_sequence,
         inherited,
+        u64::from(registration.essential),
+        registration.patience_ns,
     ] {
         bytes.extend_from_slice(&word.to_le_bytes());
     }
@@ -105,7 +106,7 @@ pub fn encode_cursor_file(
 #[derive(Clone, Debug)]
 pub struct CursorFile {
     words: Words,
-    inode: u64,
+    mapping: Arc<Mapping>,
 }
 
 /// What the sequencer reads of a consumer's file.
@@ -119,24 +120,28 @@ pub struct ConsumerRegistration {
     pub kind: ConsumerKind,
     /// Where it wants to start.
     pub start: StartRequest,
+    /// Whether it holds what it has not read even when it has died, until it comes back or is
+    /// dismissed: the journal.
+    pub essential: bool,
+    /// How long a [`ConsumerKind::Holding`] consumer may hold the stream without moving.
+    pub patience_ns: u64,
 }
 
 impl CursorFile {
     /// Maps the file.
     pub fn open(path: &Path, access: Access) -> Result<Self> {
-        let file = std::fs::OpenOptions::new()
-            .read(true)
-            .write(access == Access::Write)
-            .open(path)
-            .map_err(|error| FabricError::io("open", path, error))?;
-        let inode = file
-            .metadata()
-            .map_err(|error| FabricError::io("inspect", path, error))?
-            .ino();
-        let mapping = Mapping::of_file(&file, path, access)?;
+        Self::of_mapping(Mapping::open(path, access)?)
+    }
+
+    /// Maps the file of another process, which may cut it short at any time.
+    pub fn open_untrusted(path: &Path) -> Result<Self> {
+        Self::of_mapping(Mapping::open_untrusted(path)?)
+    }
+
+    fn of_mapping(mapping: Arc<Mapping>) -> Result<Self> {
         Ok(CursorFile {
             words: mapping.words(0, CURSOR_FILE_BYTES)?,
-            inode,
+            mapping,
         })
     }
 
@@ -146,9 +151,9 @@ impl CursorFile {
             .map_or(0, |word| word.load(Ordering::Acquire))
     }
 
-    /// Which file it is.
-    pub fn inode(&self) -> u64 {
-        self.inode
+    /// Whether the file was cut short under the mapping.
+    pub fn is_broken(&self) -> bool {
+        self.mapping.is_broken()
     }
 
     /// The cursor.
@@ -191,6 +196,11 @@ impl CursorFile {
         !self.detached() && self.holder().0.is_alive()
     }
 
+    /// Whether the consumer is essential and has not left in order.
+    pub fn essential(&self) -> bool {
+        !self.detached() && self.load(ESSENTIAL_AT) != 0
+    }
+
     /// Reads and checks the registration.
     pub fn read(&self) -> Result<ConsumerRegistration, String> {
         if self.load(0) != CURSOR_MAGIC {
@@ -205,7 +215,8 @@ impl CursorFile {
         let kind = match self.load(6) {
             1 => ConsumerKind::Gating,
             2 => ConsumerKind::Copying,
-            other => return Err(format!("its kind is {other}, neither gating nor copying")),
+            3 => ConsumerKind::Holding,
+            other => return Err(format!("its kind is {other}, which does not exist")),
         };
         let Some(start) = StartRequest::decode(self.load(7), self.load(8)) else {
             return Err(format!("it asks for start {}", self.load(7)));
@@ -219,6 +230,8 @@ impl CursorFile {
             process,
             kind,
             start,
+            essential: self.load(ESSENTIAL_AT) != 0,
+            patience_ns: self.load(PATIENCE_AT),
         })
     }
 }

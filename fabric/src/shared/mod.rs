@@ -9,7 +9,7 @@
 //! | `attach.lock` | nobody | serialises attaching under a name |
 //! | `banks/N.state` | the sequencer of the epoch that has bank N | positions, registry, snapshots ([`bank`]) |
 //! | `banks/N.ring` (ring directory) | the same | the stream's slots and payload ring |
-//! | `sources/NAME` | that producer | registration: who, which message types ([`registration`]) |
+//! | `sources/NAME.NONCE` | that producer | registration: who, which message types ([`registration`]) |
 //! | `sources/NAME.NONCE.ring` (ring directory) | that producer | its ingress slots and payload ring |
 //! | `consumers/NAME` | that consumer | its cursor ([`cursor`]) |
 //!

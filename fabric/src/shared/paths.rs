@@ -56,9 +56,12 @@ impl FabricPaths {
         self.root.join("sources")
     }
 
-    /// The registration of source `name`.
-    pub fn source(&self, name: &str) -> PathBuf {
-        self.sources().join(name)
+    /// The registration of source `name`'s incarnation `nonce`.
+    ///
+    /// Each incarnation has a file name of its own, so that whoever removes a file by name, however
+    /// late, can never remove another incarnation's.
+    pub fn source(&self, name: &str, nonce: u64) -> PathBuf {
+        self.sources().join(format!("{name}.{nonce:016x}"))
     }
 
     /// The directory of the consumers' cursors.
@@ -75,6 +78,15 @@ impl FabricPaths {
     pub fn default_rings(&self) -> PathBuf {
         self.root.join("rings")
     }
+}
+
+/// Name and nonce in the file name of a registration.
+pub fn split_source_file(file_name: &str) -> Option<(&str, u64)> {
+    let (name, nonce) = file_name.rsplit_once('.')?;
+    if nonce.len() != 16 || name.is_empty() {
+        return None;
+    }
+    Some((name, u64::from_str_radix(nonce, 16).ok()?))
 }
 
 /// The ring of bank `bank` in the ring directory.

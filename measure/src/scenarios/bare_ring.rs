@@ -31,7 +31,11 @@ impl BareRing {
     /// two readers of one ring would both say what is consumed.
     pub fn open(fabric: &Fabric, name: &str) -> Result<Self> {
         let missing = |what: &str| MeasureError::Host(format!("source `{name}` has no {what}"));
-        let file = RegistrationFile::open(&fabric.paths().source(name), Access::Read)?;
+        let path = fabric
+            .registrations_of(name)
+            .pop()
+            .ok_or_else(|| missing("registration"))?;
+        let file = RegistrationFile::open(&path, Access::Read)?;
         let registration = file.read().map_err(MeasureError::Host)?;
         let ring = Mapping::open(
             &source_ring(&fabric.ring_directory(), name, registration.nonce),

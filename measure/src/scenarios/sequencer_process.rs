@@ -71,7 +71,7 @@ impl SequencerProcess {
             scratch,
         } = self;
         let report = child.finish();
-        drop(fabric);
+        drop((fabric, scratch));
         report
     }
 }
@@ -89,6 +89,8 @@ pub(super) fn run(host: &mut ChildHost) -> Result<serde_json::Value> {
             sequencer.do_work()?;
         }
     }
+    // Before the conductor's thread ends, and its account of itself with it.
+    host.done();
     let counters = sequencer.counters();
     let latency = sequencer.publish_to_sequenced();
     Ok(serde_json::json!({

@@ -70,7 +70,11 @@ impl GroupArgs {
 }
 
 /// Runs the roles of a group until each has finished; pins the calling thread.
-pub fn run_roles(group: &Group, context: &RoleContext, stop: &AtomicBool) -> Result<Vec<RoleReport>> {
+pub fn run_roles(
+    group: &Group,
+    context: &RoleContext,
+    stop: &AtomicBool,
+) -> Result<Vec<RoleReport>> {
     if let Some(core) = group.core {
         pin_current_thread(core)?;
     }

@@ -170,12 +170,7 @@ fn start_process(
 ) -> Result<GroupProcess> {
     let program = std::env::current_exe().map_err(ToolError::host("find this program"))?;
     let child = Command::new(program)
-        .args(GroupArgs::command_line(
-            group,
-            fabric.name(),
-            journal,
-            args,
-        ))
+        .args(GroupArgs::command_line(group, fabric.name(), journal, args))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

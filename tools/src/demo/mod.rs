@@ -45,7 +45,9 @@ pub fn run(args: &DemoArgs) -> Result<()> {
     let replayed = progress::while_waiting(args.json, "replaying into fresh books", || {
         replay::replay(&journal, args.bbo.as_deref())
     })?;
-    let report = DayReport::new(args, &plan, &memory, &journal, wall, roles, verified, replayed);
+    let report = DayReport::new(
+        args, &plan, &memory, &journal, wall, roles, verified, replayed,
+    );
     summary::print(args, &report);
     report.check()
 }

@@ -112,7 +112,11 @@ impl Plan {
             (Placement::Processes, _) => Role::ALL.map(|role| vec![role]).to_vec(),
             (_, 1) => vec![Role::ALL.to_vec()],
             (_, 2) => vec![vec![Sequencer, Journal], vec![Strategy, Gateway, Feed]],
-            (_, 3) => vec![vec![Sequencer], vec![Journal, Feed], vec![Strategy, Gateway]],
+            (_, 3) => vec![
+                vec![Sequencer],
+                vec![Journal, Feed],
+                vec![Strategy, Gateway],
+            ],
             (_, 4) => vec![
                 vec![Sequencer],
                 vec![Journal],

@@ -155,7 +155,10 @@ pub fn replay(directory: &Path, bbo: Option<&Path>) -> Result<Replayed> {
             });
         }
     }
-    let bbo_lines = bbo.map(BboWriter::finish).transpose()?.map(|(_, lines)| lines);
+    let bbo_lines = bbo
+        .map(BboWriter::finish)
+        .transpose()?
+        .map(|(_, lines)| lines);
     Ok(Replayed {
         state_hash: strategy.state_hash(),
         book_hash: strategy.book_hash(),
@@ -179,6 +182,9 @@ mod tests {
         for (source, sequence) in [(1, 1), (2, 1), (1, 2), (1, 2), (1, 4), (1, 3), (0, 1)] {
             order.see(source, sequence);
         }
-        assert_eq!((order.distinct, order.duplicated, order.reordered), (3, 1, 2));
+        assert_eq!(
+            (order.distinct, order.duplicated, order.reordered),
+            (3, 1, 2)
+        );
     }
 }

@@ -219,9 +219,7 @@ impl DayReport {
                 frames: verified.frames,
                 verified: matches!(verified.verdict, Verdict::Sealed | Verdict::Open),
                 bytes: verified.bytes,
-                digest: verified
-                    .digest
-                    .map_or_else(String::new, |hash| hex(&hash)),
+                digest: verified.digest.map_or_else(String::new, |hash| hex(&hash)),
             },
             state_hash: String::new(),
             replay_state_hash: replayed.state_hash.clone(),

@@ -18,9 +18,15 @@ pub fn print(args: &DemoArgs, report: &DayReport) {
         None => format!("a made-up session (seed {})", args.seed),
     };
     println!("A trading day through the fabric: {source}\n");
-    line("messages in", &format!("{} ITCH messages", count(report.messages)));
+    line(
+        "messages in",
+        &format!("{} ITCH messages", count(report.messages)),
+    );
     if report.unknown > 0 {
-        line("", &format!("{} of unknown types passed over", count(report.unknown)));
+        line(
+            "",
+            &format!("{} of unknown types passed over", count(report.unknown)),
+        );
     }
     line(
         "total order",
@@ -55,8 +61,14 @@ pub fn print(args: &DemoArgs, report: &DayReport) {
             "  {:<24}{:>10}{:>10}{:>10}{:>10}",
             "latency", "p50", "p99", "p99.9", "max"
         );
-        latency("publish → sequenced", &report.latency_ns.publish_to_sequenced);
-        latency("sequenced → strategy", &report.latency_ns.sequenced_to_strategy);
+        latency(
+            "publish → sequenced",
+            &report.latency_ns.publish_to_sequenced,
+        );
+        latency(
+            "sequenced → strategy",
+            &report.latency_ns.sequenced_to_strategy,
+        );
         latency("tick → order", &report.latency_ns.tick_to_order);
         if args.pace.factor() == 0 {
             println!("  (at full speed the rings are full: this is queueing; see --pace 10x)");
@@ -65,7 +77,10 @@ pub fn print(args: &DemoArgs, report: &DayReport) {
     } else {
         line(
             "rate",
-            &format!("{:.2} s in all; a stepped run keeps no time", report.seconds),
+            &format!(
+                "{:.2} s in all; a stepped run keeps no time",
+                report.seconds
+            ),
         );
     }
     let verdict = if report.journal.verified {
@@ -98,7 +113,10 @@ pub fn print(args: &DemoArgs, report: &DayReport) {
             short(&report.replay_state_hash)
         ),
     );
-    line("books", &format!("{} (depends on the feed alone)", short(&report.book_hash)));
+    line(
+        "books",
+        &format!("{} (depends on the feed alone)", short(&report.book_hash)),
+    );
     if let Some(path) = &args.bbo {
         line("best prices", &path.display().to_string());
     }
@@ -108,11 +126,11 @@ pub fn print(args: &DemoArgs, report: &DayReport) {
     }
     line("placement", &report.placement);
     println!("\nWhat to try next:");
+    println!("  selvedge demo --replay {}", report.journal.path.display());
     println!(
-        "  selvedge demo --replay {}",
+        "  selvedge journal dump {} --limit 20",
         report.journal.path.display()
     );
-    println!("  selvedge journal dump {} --limit 20", report.journal.path.display());
     if args.pace.factor() == 0 {
         println!("  selvedge demo --pace 10x      latencies without queueing");
     }
@@ -150,7 +168,10 @@ pub fn print_replay(
         return;
     }
     line("journal", &directory.display().to_string());
-    line("", &format!("{} frames, every byte verified", count(verified.frames)));
+    line(
+        "",
+        &format!("{} frames, every byte verified", count(verified.frames)),
+    );
     line("digest", &digest);
     line("orders", &count(replayed.orders));
     line("fills", &count(replayed.fills));

@@ -37,7 +37,7 @@ pub struct FeedRole {
 }
 
 enum Sending {
-    Pending(PendingProducer),
+    Pending(Box<PendingProducer>),
     Waiting(Box<Producer>),
     Attached(Box<Producer>),
     Left,
@@ -69,7 +69,7 @@ impl FeedRole {
         let speed = args.pace.factor();
         Ok(FeedRole {
             feed: Feed::new(source),
-            sending: Sending::Pending(begin_producer(&context.fabric, FEED)?),
+            sending: Sending::Pending(Box::new(begin_producer(&context.fabric, FEED)?)),
             fabric: context.fabric.clone(),
             pace: Pace::new(speed, OPENING_NS),
             paced: speed != 0,

@@ -20,7 +20,7 @@ pub struct GatewayRole {
 }
 
 enum State {
-    Attaching(Attaching),
+    Attaching(Box<Attaching>),
     Attached(Box<Participant>),
     Left,
 }
@@ -30,7 +30,7 @@ impl GatewayRole {
     pub fn new(context: &RoleContext) -> Result<Self> {
         Ok(GatewayRole {
             core: ExchangeCore::new()?,
-            state: State::Attaching(Attaching::begin(&context.fabric, GATEWAY)?),
+            state: State::Attaching(Box::new(Attaching::begin(&context.fabric, GATEWAY)?)),
             accepted: 0,
         })
     }
@@ -47,13 +47,12 @@ impl GatewayRole {
                 output,
                 failed: &mut unsent,
             };
-            let outcome = MarketMessage::decode(header.message_type(), frame.payload()).and_then(
-                |message| {
+            let outcome =
+                MarketMessage::decode(header.message_type(), frame.payload()).and_then(|message| {
                     core.on_message(header.sequence(), message.as_ref(), &mut |answer| {
                         answer.publish(&mut market);
                     })
-                },
-            );
+                });
             if let Err(error) = outcome {
                 failed.get_or_insert(error);
             }

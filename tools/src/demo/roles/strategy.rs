@@ -27,7 +27,7 @@ pub struct StrategyRole {
 }
 
 enum State {
-    Attaching(Attaching),
+    Attaching(Box<Attaching>),
     Attached(Box<Participant>),
     Left,
 }
@@ -64,7 +64,7 @@ impl StrategyRole {
         };
         Ok(StrategyRole {
             core: StrategyCore::new()?,
-            state: State::Attaching(Attaching::begin(&context.fabric, STRATEGY)?),
+            state: State::Attaching(Box::new(Attaching::begin(&context.fabric, STRATEGY)?)),
             fabric: context.fabric.clone(),
             latency: histogram()?,
             tick_to_order: histogram()?,

@@ -9,7 +9,6 @@ use selvedge_market::MarketError;
 use selvedge_market::messages::{EndOfFeed, MarketMessage};
 use selvedge_market::strategy::{Strategy, StrategyConfig, StrategyCounters};
 
-
 /// The strategy, and what it knows of the feed's coming and going.
 pub struct StrategyCore {
     strategy: Strategy,

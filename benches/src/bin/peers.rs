@@ -1,0 +1,240 @@
+//! Measures the raw limits, this fabric and its peers in the same interleaved rounds.
+
+use clap::Parser;
+use selvedge_benches::peers::{
+    AeronPeer, CrossbeamLatency, CrossbeamThroughput, DisruptorLatency, DisruptorThroughput,
+    Iceoryx2Latency, Iceoryx2Throughput, ROLES, RingbufLatency, RingbufThroughput, RtrbLatency,
+    RtrbThroughput, aeron_binary,
+};
+use selvedge_benches::report;
+use selvedge_measure::cores::{CorePair, cores_at_start};
+use selvedge_measure::host::HostSettings;
+use selvedge_measure::rounds::{RoundSettings, run_rounds};
+use selvedge_measure::scenario::{Kind, Plan, Scenario};
+use selvedge_measure::scenarios::{
+    CopyLimit, FirstAfterSilence, RawLine, RawWord, RingLatency, RingPayload, RingThroughput,
+    SequencedLatency, SequencedThroughput,
+};
+use selvedge_measure::{MeasureError, Result};
+use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+/// Capacities at which throughput is measured, ours and the peers' alike.
+const CAPACITIES: [usize; 4] = [1024, 4096, 8192, 16384];
+
+/// The one capacity of a quick run: the size that an ingress ring is shipped with.
+const QUICK_CAPACITIES: [usize; 1] = [4096];
+
+/// Measures the raw limits of two cores, this fabric and its peers in the same rounds.
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// Rounds that count; medians over them are reported.
+    #[arg(long, default_value_t = 7)]
+    rounds: usize,
+    /// Writes everything to this file as JSON.
+    #[arg(long)]
+    json: Option<PathBuf>,
+    /// Short measurements, one round unless --rounds is given, one capacity: to see that all works.
+    #[arg(long)]
+    quick: bool,
+    /// The two cores, such as 2,3; by default the first two that are not hyperthreads of one.
+    #[arg(long, value_delimiter = ',')]
+    cores: Vec<usize>,
+    /// Milliseconds that one measurement takes.
+    #[arg(long)]
+    duration_ms: Option<u64>,
+    /// Frames that a consumer asks for at a time.
+    #[arg(long, default_value_t = 64)]
+    poll_limit: usize,
+    /// Only what contains one of these words, such as ring,sequenced (raw is always measured).
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<String>,
+    /// What each line of the tables is, with the settings of each peer.
+    #[arg(long)]
+    legend: bool,
+}
+
+fn scenarios(arguments: &Arguments) -> (Vec<Box<dyn Scenario>>, Vec<String>) {
+    let mut notes = Vec::new();
+    let mut all: Vec<Box<dyn Scenario>> = vec![
+        Box::new(RawLine),
+        Box::new(RingLatency),
+        Box::new(SequencedLatency::plain()),
+        Box::new(SequencedLatency::with_idle_rings(16)),
+        Box::new(SequencedLatency::with_idle_rings(64)),
+        Box::new(FirstAfterSilence),
+        Box::new(SequencedLatency::with_gating_consumers(1)),
+        Box::new(SequencedLatency::with_gating_consumers(8)),
+        Box::new(SequencedLatency::with_gating_consumers(64)),
+        Box::new(Iceoryx2Latency),
+        Box::new(DisruptorLatency),
+        Box::new(RtrbLatency),
+        Box::new(CrossbeamLatency),
+        Box::new(RingbufLatency),
+    ];
+    let aeron = aeron_binary();
+    if let Ok(binary) = &aeron {
+        all.push(Box::new(AeronPeer::new(binary.clone(), Kind::Latency)));
+    }
+    all.push(Box::new(RingThroughput::shipped()));
+    all.push(Box::new(SequencedThroughput));
+    for size in [1024, 16384] {
+        all.push(Box::new(RingPayload::new(size)));
+        all.push(Box::new(CopyLimit::new(size)));
+    }
+    let capacities: &[usize] = if arguments.quick {
+        &QUICK_CAPACITIES
+    } else {
+        &CAPACITIES
+    };
+    for &capacity in capacities {
+        all.push(Box::new(RingThroughput::with_capacity(capacity as u64)));
+        all.push(Box::new(DisruptorThroughput::new(capacity)));
+        all.push(Box::new(RtrbThroughput::new(capacity)));
+        all.push(Box::new(RingbufThroughput::new(capacity)));
+        all.push(Box::new(CrossbeamThroughput::new(capacity)));
+    }
+    all.push(Box::new(Iceoryx2Throughput::new(64)));
+    all.push(Box::new(Iceoryx2Throughput::new(1024)));
+    match aeron {
+        Ok(binary) => all.push(Box::new(AeronPeer::new(binary, Kind::Throughput))),
+        Err(how) => notes.push(how),
+    }
+    if !arguments.only.is_empty() {
+        all.retain(|scenario| {
+            arguments
+                .only
+                .iter()
+                .any(|word| scenario.name().contains(word))
+        });
+    }
+    (all, notes)
+}
+
+/// Tells what is being measured: over and over on one line of a terminal, else once in a while.
+struct Progress {
+    terminal: bool,
+    started: Instant,
+    told: Option<Instant>,
+}
+
+impl Progress {
+    fn new() -> Self {
+        Progress {
+            terminal: std::io::stderr().is_terminal(),
+            started: Instant::now(),
+            told: None,
+        }
+    }
+
+    fn tell(&mut self, text: &str) {
+        const SELDOM: Duration = Duration::from_secs(10);
+        let seconds = self.started.elapsed().as_secs();
+        if self.terminal {
+            let _ = write!(std::io::stderr(), "\r\x1b[2K{seconds:>4} s  {text}");
+        } else if self.told.is_none_or(|told| told.elapsed() >= SELDOM) {
+            self.told = Some(Instant::now());
+            eprintln!("{seconds:>4} s  {text}");
+        }
+    }
+
+    fn done(&self) {
+        if self.terminal {
+            let _ = write!(std::io::stderr(), "\r\x1b[2K");
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> Result<()> {
+    let cores = if arguments.cores.is_empty() {
+        CorePair::choose()?
+    } else {
+        CorePair::of(&arguments.cores)?
+    };
+    let mut plan = if arguments.quick {
+        Plan::quick(cores)
+    } else {
+        Plan::new(cores)
+    };
+    plan.poll_limit = arguments.poll_limit.max(1);
+    if let Some(duration) = arguments.duration_ms {
+        plan.duration = Duration::from_millis(duration);
+    }
+    let settings = RoundSettings {
+        rounds: arguments.rounds.max(1),
+        repeats: if arguments.quick { 1 } else { 4 },
+        repeated_rounds: if arguments.quick { 0 } else { arguments.rounds },
+    };
+    let (mut scenarios, notes) = scenarios(arguments);
+    let host = HostSettings::read(&[cores.near, cores.far]);
+    for (name, value) in &host.settings {
+        println!("{name:<40}{value}");
+    }
+    for note in &notes {
+        println!("{note}");
+    }
+    let mut progress = Progress::new();
+    let outcome = run_rounds(&settings, &plan, &mut RawWord, &mut scenarios, |text| {
+        progress.tell(text)
+    })?;
+    progress.done();
+    let bold = if std::io::stdout().is_terminal() {
+        ("\x1b[1m", "\x1b[0m")
+    } else {
+        ("*", "*")
+    };
+    println!();
+    println!("{}", report::latency_table(&outcome, bold));
+    println!("{}", report::throughput_table(&outcome, bold));
+    println!("{}", report::targets_table(&report::targets(&outcome)));
+    if arguments.legend {
+        println!("{}", report::legend(&outcome));
+    }
+    println!(
+        "{} rounds of {} ms a measurement; {} rounds made again because the raw limit moved, {} kept although it did; repeated/disturbed: measurements made again because something disturbed them, and rounds in which no repetition was quiet",
+        settings.rounds,
+        plan.duration.as_millis(),
+        outcome.repeated_rounds,
+        outcome.drifting_rounds,
+    );
+    for series in std::iter::once(&outcome.raw).chain(&outcome.series) {
+        if let Some(reason) = &series.disturbed_by {
+            println!("disturbed: {}: {reason}", series.name);
+        }
+    }
+    if let Some(path) = &arguments.json {
+        let context = serde_json::json!({
+            "host": host.settings,
+            "cores": [cores.near, cores.far],
+            "rounds": settings.rounds,
+            "duration_ms": plan.duration.as_millis() as u64,
+            "poll_limit": plan.poll_limit,
+            "notes": notes,
+        });
+        let value = report::to_json(&outcome, context);
+        let text = serde_json::to_string_pretty(&value)
+            .map_err(|error| MeasureError::Host(error.to_string()))?;
+        std::fs::write(path, text + "\n")
+            .map_err(|error| MeasureError::io(format!("write {}", path.display()), error))?;
+    }
+    Ok(())
+}
+
+fn main() -> ExitCode {
+    selvedge_measure::maybe_run_child_with(ROLES);
+    cores_at_start();
+    let mut arguments = Arguments::parse();
+    let rounds_given = std::env::args().any(|argument| argument.starts_with("--rounds"));
+    if arguments.quick && !rounds_given {
+        arguments.rounds = 1;
+    }
+    match run(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
