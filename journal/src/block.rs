@@ -1,5 +1,6 @@
 //! A block in memory: filled with frames, then closed with its header.
 
+use crate::marks::Marks;
 use crate::staging::SlotMemory;
 use crate::format::{BLOCK_HEADER_BYTES, BLOCK_MAGIC, BlockHeader, BlockKind, frame_bytes_on_disk};
 use selvedge_fabric::frame::{FRAME_HEADER_BYTES, Flags, FrameHeader};
@@ -8,6 +9,7 @@ use zerocopy::IntoBytes;
 /// A block being filled: room for the header, then the payload so far.
 pub(crate) struct BlockBuffer {
     memory: SlotMemory,
+    marks: Marks,
     used: usize,
     pub(crate) frame_count: u32,
     pub(crate) first_sequence: u64,
@@ -36,6 +38,7 @@ impl BlockBuffer {
     /// An empty block in a slot of staging, as large as that.
     pub(crate) fn in_slot(memory: SlotMemory) -> Self {
         BlockBuffer {
+            marks: Marks::with_capacity(memory.len()),
             memory,
             used: BLOCK_HEADER_BYTES,
             frame_count: 0,
@@ -49,6 +52,7 @@ impl BlockBuffer {
     /// Forgets the payload.
     pub(crate) fn clear(&mut self) {
         self.memory.empty();
+        self.marks.clear();
         self.used = BLOCK_HEADER_BYTES;
         self.frame_count = 0;
     }
@@ -82,6 +86,7 @@ impl BlockBuffer {
         let (body, padding) = body.split_at_mut(payload.len());
         body.copy_from_slice(payload);
         padding.fill(0);
+        self.marks.frame(self.used - BLOCK_HEADER_BYTES, self.frame_count);
         self.used = end;
         if self.frame_count == 0 {
             self.first_sequence = header.sequence();
@@ -135,6 +140,7 @@ impl BlockBuffer {
             frame_count: self.frame_count,
             durable_blocks: place.durable_blocks,
             previous_hash: place.previous_hash,
+            marks_hash: self.marks.hash(),
             ..BlockHeader::zeroed()
         };
         let end = self.used.next_multiple_of(place.alignment);

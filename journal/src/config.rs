@@ -63,6 +63,9 @@ pub struct JournalConfig {
     pub reserve_bytes: u64,
     /// What to do with frames that cannot be written.
     pub when_stopped: WhenStopped,
+    /// The bound of the host clock's error, nanoseconds; beyond it the journal records a breach and
+    /// raises an alarm. 0 for none. MiFID II asks for 100,000.
+    pub clock_bound_ns: u64,
     /// Signs the seals of segments.
     pub signer: Option<crate::Signer>,
     /// When written blocks are made durable.
@@ -86,6 +89,7 @@ impl Default for JournalConfig {
             shared: None,
             reserve_bytes: 0,
             when_stopped: WhenStopped::HoldBack,
+            clock_bound_ns: 0,
             signer: None,
             sync: SyncPolicy::EveryInterval(Duration::from_millis(10)),
             mode: WriteMode::HelperThread,

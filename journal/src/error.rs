@@ -174,6 +174,30 @@ pub enum JournalError {
         /// The last sequence missing.
         last: u64,
     },
+    /// A position was not reached in time.
+    #[error("sequence {sequence} is not {level} yet, the journal has come to {reached} (alarm: {alarm:?}): see whether it runs and its disk works")]
+    NotReached {
+        /// `recorded` or `durable`.
+        level: &'static str,
+        /// The sequence waited for.
+        sequence: u64,
+        /// How far the journal has come.
+        reached: u64,
+        /// What is the matter with it.
+        alarm: AlarmState,
+    },
+    /// A segment is not sealed yet.
+    #[error("{file} is not sealed yet: wait until it is, or end the journal")]
+    NotSealed {
+        /// The segment.
+        file: String,
+    },
+    /// A proof does not hold.
+    #[error("the proof does not hold: {problem}")]
+    Proof {
+        /// What is wrong with it.
+        problem: &'static str,
+    },
     /// A file is not a key.
     #[error("{file} is not a key file: it must hold `{expected}` and 64 hexadecimal digits; make one with `selvedge journal keygen`")]
     KeyFile {

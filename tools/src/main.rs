@@ -4,10 +4,11 @@ mod cli;
 mod demo;
 mod error;
 mod fabric_commands;
+mod journal_bench;
 mod journal_commands;
 
 use clap::Parser;
-use cli::{Cli, Command};
+use cli::{Bench, Cli, Command};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -19,6 +20,7 @@ fn main() -> ExitCode {
         Command::Sequencer(args) => fabric_commands::sequencer(args),
         Command::Ls => fabric_commands::list(),
         Command::Remove(args) => fabric_commands::remove(args),
+        Command::Bench(Bench::Journal(args)) => journal_bench::run(args),
         Command::Journal(args) => journal_commands::run(args),
     };
     match outcome {

@@ -46,7 +46,9 @@ pub struct BlockHeader {
     /// Blocks with a number below this were known to be durable when this block was written.
     pub durable_blocks: u64,
     /// Zero in this version.
-    pub reserved: [u8; 40],
+    pub reserved: [u8; 8],
+    /// Of a Frames block: BLAKE3 of its marks; else zeros.
+    pub marks_hash: Hash,
     /// Hash of the block before; of the segment's header page for the first block of a segment.
     pub previous_hash: Hash,
     /// BLAKE3 of header and payload, this field and `crc32c` taken as zero.
