@@ -198,6 +198,20 @@ pub enum JournalError {
         /// What is wrong with it.
         problem: &'static str,
     },
+    /// A snapshot of state is not one, or not this machine's.
+    #[error("the snapshot cannot be used: {problem}")]
+    Snapshot {
+        /// What is wrong.
+        problem: String,
+    },
+    /// A stored position is beyond what there is.
+    #[error("position {sequence} lies beyond the end of the stream, {end}: what it stood for was lost with the host's memory; begin anew from a position that is durable")]
+    PositionLost {
+        /// The position.
+        sequence: u64,
+        /// The last sequence there is.
+        end: u64,
+    },
     /// A file is not a key.
     #[error("{file} is not a key file: it must hold `{expected}` and 64 hexadecimal digits; make one with `selvedge journal keygen`")]
     KeyFile {

@@ -188,7 +188,7 @@ pub(crate) fn learn(
     match BlockKind::from_code(block.kind) {
         Some(BlockKind::Frames) => walk(block, payload, |header, frame| {
             sources.learn(header, frame);
-            if let Some(added) = Dictionary::from_frame(header, frame) {
+            if let Some(added) = dictionary.news_in(header, frame) {
                 dictionary.merge(&added);
             }
         }),

@@ -314,7 +314,7 @@ impl Sink {
         let (sources, dictionary, news) = (&mut self.sources, &mut self.dictionary, &mut self.news);
         let walked = walk(header, block.payload(), |header, payload| {
             sources.learn(header, payload);
-            if let Some(added) = Dictionary::from_frame(header, payload) {
+            if let Some(added) = dictionary.news_in(header, payload) {
                 dictionary.merge(&added);
                 news.get_or_insert_default().merge(&added);
             }

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use selvedge_journal::storage::{Faults, MemoryStorage};
 use selvedge_journal::{
     Append, Dictionary, JournalConfig, JournalError, JournalReader, JournalWriter, ReadOptions,
-    SyncPolicy, Tail, Verdict, VerifyOptions, WriteMode, verify,
+    SyncPolicy, Verdict, VerifyOptions, WriteMode, verify,
 };
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;

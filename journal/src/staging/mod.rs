@@ -14,5 +14,5 @@ mod view;
 pub(crate) use layout::StagingLayout;
 pub use layout::{STAGING_MAGIC, STAGING_VERSION};
 pub(crate) use memory::{SlotMemory, Staging};
-pub(crate) use recover::staged_runs;
+pub(crate) use recover::{last_sequence, staged_runs};
 pub use view::StagingView;

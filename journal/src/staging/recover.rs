@@ -30,6 +30,17 @@ pub(crate) fn staged_runs(view: &StagingView) -> Vec<StagedRun> {
     runs
 }
 
+/// The last whole frame of a slot that begins with `first_sequence`; `None` for none.
+pub(crate) fn last_sequence(first_sequence: u64, frames: &[u8]) -> Option<u64> {
+    let (mut at, mut sequence, mut timestamp) = (0, first_sequence, 0);
+    while let Ok(frame) = frame_at(frames, at, sequence, timestamp) {
+        at = frame.next;
+        sequence += 1;
+        timestamp = frame.header.timestamp();
+    }
+    (sequence > first_sequence).then(|| sequence - 1)
+}
+
 /// The part of `frames` that is right from its beginning; `None` when nothing is.
 pub(crate) fn checked_run(first_sequence: u64, mut frames: Vec<u8>) -> Option<StagedRun> {
     if !(1..=selvedge_fabric::frame::MAX_SEQUENCE).contains(&first_sequence) {
