@@ -2,7 +2,10 @@
 
 mod outage;
 
+use crate::error::io_error;
 use crate::format::Action;
+use crate::segment::list_segments;
+use crate::storage::{DirectoryStorage, Storage};
 use crate::view::shared_directory;
 use crate::watch::{Watch, own_activity};
 use crate::{
@@ -16,6 +19,7 @@ use selvedge_fabric::message::Message;
 use selvedge_fabric::{Consumer, Fabric, PendingConsumer, Start};
 use std::ops::ControlFlow;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// The name under which the journal reads the stream.
@@ -44,6 +48,8 @@ pub struct JournalAgent {
     message_limit: usize,
     when_stopped: WhenStopped,
     clock: fn() -> u64,
+    /// Until the sequencer has let the journal in.
+    opening: Option<Opening>,
     watch: Option<Watch>,
     outage: Option<Outage>,
     dropping: Option<Dropping>,
@@ -54,6 +60,27 @@ pub struct JournalAgent {
     waited: u64,
     held_back: u64,
     end: Option<JournalEnd>,
+}
+
+/// What a journal is opened with.
+struct Opening {
+    fabric: Fabric,
+    storage: Arc<dyn Storage>,
+    identity: JournalIdentity,
+    dictionary: Dictionary,
+    config: JournalConfig,
+}
+
+impl Opening {
+    fn open(&self, start_sequence: u64) -> Result<JournalWriter> {
+        JournalWriter::open_in(
+            Arc::clone(&self.storage),
+            &self.identity,
+            start_sequence,
+            &self.dictionary,
+            &self.config,
+        )
+    }
 }
 
 enum Reading {
@@ -72,6 +99,21 @@ impl JournalAgent {
     ///
     /// Those of [`JournalWriter::open`], and of attaching a consumer.
     pub fn new(fabric: &Fabric, directory: &Path, config: &JournalConfig) -> Result<Self> {
+        let name = directory.display().to_string();
+        let storage = DirectoryStorage::create(directory).map_err(io_error("create", &name))?;
+        Self::new_in(fabric, Arc::new(storage), config)
+    }
+
+    /// As [`Self::new`], in any storage.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::new`].
+    pub fn new_in(
+        fabric: &Fabric,
+        storage: Arc<dyn Storage>,
+        config: &JournalConfig,
+    ) -> Result<Self> {
         let control = fabric.control();
         let identity = JournalIdentity::new(
             fabric.name(),
@@ -85,20 +127,32 @@ impl JournalAgent {
         for (source, entry) in fabric.sources() {
             dictionary.add_source(source, &entry.name);
         }
+        let shared = config
+            .shared
+            .clone()
+            .unwrap_or_else(|| shared_directory(fabric));
         let config = JournalConfig {
-            shared: Some(
-                config
-                    .shared
-                    .clone()
-                    .unwrap_or_else(|| shared_directory(fabric)),
-            ),
+            shared: Some(shared.clone()),
             ..config.clone()
         };
-        let oldest = fabric.oldest_sequence();
-        let mut writer = JournalWriter::open(directory, &identity, oldest, &dictionary, &config)?;
-        let start = match writer.next_sequence() {
-            next if next == oldest => Start::Oldest,
-            next => Start::Sequence(next),
+        let opening = Opening {
+            fabric: fabric.clone(),
+            storage,
+            identity,
+            dictionary,
+            config,
+        };
+        // A journal that is there says where to go on. A new one begins where the sequencer lets
+        // it in: until then the ring moves on.
+        let mut writer = None;
+        let start = match list_segments(&*opening.storage)?.is_empty() {
+            true => Start::Oldest,
+            false => {
+                let opened = opening.open(fabric.oldest_sequence())?;
+                let next = opened.next_sequence();
+                writer = Some(opened);
+                Start::Sequence(next)
+            }
         };
         let pending = fabric
             .consumer(JOURNAL_CONSUMER)
@@ -106,30 +160,22 @@ impl JournalAgent {
             .essential()
             .begin()
             .map_err(JournalError::Fabric)?;
-        // Stepped by a test or a replay, a journal must come out the same every time.
-        let watched = config.mode == WriteMode::HelperThread;
-        if watched {
-            let detail = format!(
-                "directory {}, {:?}, {:?}, {} frames taken from staging",
-                directory.display(),
-                config.sync,
-                config.when_stopped,
-                writer.taken_from_staging()
-            );
-            let entry = own_activity(Action::WriterStarted, detail);
-            writer.record(&Record::Activity(vec![entry]))?;
-        }
+        let positions = match &writer {
+            Some(writer) => writer.positions(),
+            None => JournalPositions::shared(
+                &shared.join(crate::POSITIONS_FILE),
+                opening.identity.fabric_id,
+            )?,
+        };
         Ok(JournalAgent {
-            positions: writer.positions(),
-            writer: Some(writer),
+            positions,
+            writer,
             reading: Reading::Pending(pending),
             message_limit: control.message_limit(),
-            when_stopped: config.when_stopped,
-            clock: config.clock,
-            watch: match watched {
-                true => Watch::start(fabric, config.clock_bound_ns),
-                false => None,
-            },
+            when_stopped: opening.config.when_stopped,
+            clock: opening.config.clock,
+            opening: Some(opening),
+            watch: None,
             outage: None,
             dropping: None,
             no_room_since: None,
@@ -142,6 +188,34 @@ impl JournalAgent {
         })
     }
 
+    /// The sequencer has let the journal in: the ring is held from here on.
+    fn admitted(&mut self, consumer: Consumer) -> Result<()> {
+        let Some(opening) = self.opening.take() else {
+            return Ok(());
+        };
+        let mut writer = match self.writer.take() {
+            Some(writer) => writer,
+            None => opening.open(consumer.position())?,
+        };
+        // Stepped by a test or a replay, a journal must come out the same every time.
+        if opening.config.mode == WriteMode::HelperThread {
+            let detail = format!(
+                "directory {}, {:?}, {:?}, {} frames taken from staging",
+                opening.storage.describe(),
+                opening.config.sync,
+                opening.config.when_stopped,
+                writer.taken_from_staging()
+            );
+            let entry = own_activity(Action::WriterStarted, detail);
+            writer.record(&Record::Activity(vec![entry]))?;
+            self.watch = Watch::start(&opening.fabric, opening.config.clock_bound_ns);
+        }
+        self.positions = writer.positions();
+        self.writer = Some(writer);
+        self.reading = Reading::Attached(consumer);
+        Ok(())
+    }
+
     /// How far the journal is recorded and durable.
     pub fn positions(&self) -> JournalPositions {
         self.positions.clone()
@@ -150,6 +224,11 @@ impl JournalAgent {
     /// Frames written.
     pub fn frames(&self) -> u64 {
         self.frames
+    }
+
+    /// What a person should know about how the journal is written: once, after the start.
+    pub fn note(&self) -> Option<String> {
+        self.writer.as_ref().and_then(JournalWriter::note)
     }
 
     /// Steps in which the disk did not keep up and the stream had to wait.
@@ -327,10 +406,7 @@ impl JournalAgent {
     fn step(&mut self) -> Result<Progress> {
         if let Reading::Pending(pending) = &mut self.reading {
             return match pending.poll().map_err(JournalError::Fabric)? {
-                Some(consumer) => {
-                    self.reading = Reading::Attached(consumer);
-                    Ok(Progress::Worked)
-                }
+                Some(consumer) => self.admitted(consumer).map(|()| Progress::Worked),
                 None => Ok(Progress::Idle),
             };
         }

@@ -68,6 +68,7 @@ mod sources;
 pub mod staging;
 pub mod storage;
 mod state_machine;
+mod summary;
 mod tail;
 mod verify;
 mod view;
@@ -95,6 +96,7 @@ pub use revive::recovery_from;
 pub use state_machine::{
     FrameCounts, MAX_SNAPSHOT_BYTES, StateMachine, StateSnapshot, replay_into,
 };
+pub use summary::{JournalSummary, SegmentSummary, summarise};
 pub use tail::{Tail, TornTail};
 pub use verify::{Damage, Progress, Report, Verdict, VerifyOptions, verify, verify_in};
 pub use view::{JournalView, shared_directory};

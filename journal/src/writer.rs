@@ -57,6 +57,7 @@ pub struct JournalWriter {
     positions: JournalPositions,
     back: Back,
     taken_from_staging: u64,
+    storage: Arc<dyn Storage>,
 }
 
 enum Back {
@@ -123,7 +124,7 @@ impl JournalWriter {
             None => JournalPositions::private(start_sequence - 1),
         };
         let mut sink = Sink::open(
-            storage,
+            Arc::clone(&storage),
             identity,
             start_sequence,
             dictionary,
@@ -164,7 +165,13 @@ impl JournalWriter {
             positions,
             back,
             taken_from_staging,
+            storage,
         })
+    }
+
+    /// What a person should know about how files are written here; `None` when there is nothing.
+    pub fn note(&self) -> Option<String> {
+        self.storage.note()
     }
 
     /// Frames that a writer which died had taken and not yet put on disk: found in staging when

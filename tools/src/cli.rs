@@ -3,7 +3,7 @@
 use crate::demo::{DemoArgs, GroupArgs};
 use crate::fabric_commands::{CreateArgs, RemoveArgs, SequencerArgs};
 use crate::journal_bench::JournalBenchArgs;
-use crate::journal_commands::JournalArgs;
+use crate::journal_commands::{JournalArgs, ReplayArgs};
 use clap::{Parser, Subcommand};
 
 /// An ultra-low-latency shared-memory messaging fabric: one total order over all producers, read
@@ -31,6 +31,8 @@ pub enum Command {
     Remove(RemoveArgs),
     /// Record, verify, compare and show journals
     Journal(JournalArgs),
+    /// Publish what a journal holds into a live fabric
+    Replay(ReplayArgs),
     /// Measure against the limits of this machine
     #[command(subcommand)]
     Bench(Bench),

@@ -67,6 +67,17 @@ pub enum ToolError {
         /// The first places.
         detail: String,
     },
+    /// A query is wrong.
+    #[error(transparent)]
+    Query(#[from] selvedge_query::QueryError),
+    /// An argument is wrong.
+    #[error("{argument}: {problem}")]
+    Argument {
+        /// Which.
+        argument: &'static str,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// A person pressed Ctrl-C.
     #[error("interrupted")]
     Interrupted,

@@ -21,6 +21,7 @@ fn main() -> ExitCode {
         Command::Ls => fabric_commands::list(),
         Command::Remove(args) => fabric_commands::remove(args),
         Command::Bench(Bench::Journal(args)) => journal_bench::run(args),
+        Command::Replay(args) => journal_commands::run_replay(args),
         Command::Journal(args) => journal_commands::run(args),
     };
     match outcome {

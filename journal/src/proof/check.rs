@@ -100,6 +100,9 @@ pub fn check_proof(
         let frame = frame_at(&frames, at, sequence, header.first_timestamp)
             .map_err(|_| refuse("there is no frame where one should be"))?;
         if sequence == proof.sequence {
+            if start + frame.next != end {
+                return Err(refuse("it holds more than the message"));
+            }
             return Ok(ProvenMessage {
                 fabric_id: u128::from_le_bytes(proof.fabric_id),
                 segment_number: proof.segment_number,
