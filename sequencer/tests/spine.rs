@@ -273,6 +273,44 @@ fn ten_thousand_messages_into_a_full_ring_lose_nothing() {
 }
 
 #[test]
+fn a_run_of_messages_is_sent_as_far_as_there_is_room() {
+    let mut host = Host::with(|config| config.ingress_capacity = 64);
+    let mut consumer = host.consumer("reader", Start::Latest);
+    let mut producer = host.producer("a");
+    let (mut sent, mut read) = (0, Vec::new());
+    for length in [0, 1, 7, 64, 200, 33, 64] {
+        let first = sent;
+        let count = producer
+            .try_publish_run(length, |index, number| {
+                *number = Number::new(first + index as u64);
+            })
+            .expect("a registered type");
+        assert_eq!(count, length.min(64), "an empty ring takes what fits");
+        sent += count as u64;
+        host.step();
+        read.extend(numbers(&mut consumer));
+    }
+    // What does not fit its slot goes the long way.
+    let count = producer
+        .try_publish_run(3, |index, long: &mut Long| {
+            long.values = [index as u8; 1000]
+        })
+        .expect("a registered type");
+    assert_eq!(count, 3);
+    host.step();
+    let mut long = 0;
+    consumer
+        .poll(10, |frame| {
+            let values = frame.get::<Long>().expect("a long one").values;
+            assert_eq!(values, [long; 1000]);
+            long += 1;
+        })
+        .expect("a poll");
+    assert_eq!(long, 3);
+    assert_eq!(read, (0..sent).collect::<Vec<_>>());
+}
+
+#[test]
 fn an_aborted_claim_is_never_sent() {
     let mut host = Host::new();
     let mut consumer = host.consumer("reader", Start::Oldest);

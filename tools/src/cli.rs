@@ -5,6 +5,7 @@ use crate::fabric_commands::{CreateArgs, RemoveArgs, SequencerArgs};
 use crate::journal_bench::JournalBenchArgs;
 use crate::journal_commands::{JournalArgs, ReplayArgs};
 use clap::{Parser, Subcommand};
+use selvedge_measure::bench::What;
 
 /// An ultra-low-latency shared-memory messaging fabric: one total order over all producers, read
 /// in place by any number of consumers, journaled for audit and replay.
@@ -21,6 +22,9 @@ pub struct Cli {
 pub enum Command {
     /// Play a trading day through the fabric: feed, sequencer, strategy, gateway, journal, replay
     Demo(DemoArgs),
+    /// Measure latency and throughput on this host, with a report
+    #[command(subcommand)]
+    Bench(Bench),
     /// Create a fabric
     Create(CreateArgs),
     /// Run the sequencer of a fabric until SIGTERM
@@ -33,9 +37,6 @@ pub enum Command {
     Journal(JournalArgs),
     /// Publish what a journal holds into a live fabric
     Replay(ReplayArgs),
-    /// Measure against the limits of this machine
-    #[command(subcommand)]
-    Bench(Bench),
     /// One process of the demo
     #[command(hide = true)]
     DemoGroup(GroupArgs),
@@ -44,6 +45,9 @@ pub enum Command {
 /// What to measure.
 #[derive(Subcommand, Debug)]
 pub enum Bench {
+    /// The fabric's own paths.
+    #[command(flatten)]
+    Fabric(What),
     /// The journal against its disk and its hash functions
     Journal(JournalBenchArgs),
 }

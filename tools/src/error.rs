@@ -19,6 +19,9 @@ pub enum ToolError {
     /// The journal refused.
     #[error(transparent)]
     Journal(#[from] JournalError),
+    /// A measurement failed.
+    #[error(transparent)]
+    Measure(#[from] selvedge_measure::MeasureError),
     /// The market data refused.
     #[error(transparent)]
     Market(#[from] MarketError),

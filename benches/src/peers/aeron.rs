@@ -1,5 +1,6 @@
 //! Aeron IPC, measured by a program of its own: it needs build tools that nobody else needs.
 
+use selvedge_measure::cores::unpin;
 use selvedge_measure::scenario::{HandedOver, Kind, Measured, Plan, Scenario};
 use selvedge_measure::{MeasureError, Result};
 use std::path::{Path, PathBuf};
@@ -60,6 +61,8 @@ impl Scenario for AeronPeer {
             Kind::Latency => "latency",
             Kind::Throughput => "throughput",
         };
+        // The program inherits where it may run, and needs both cores.
+        unpin()?;
         let output = Command::new(&self.binary)
             .arg(what)
             .arg(plan.cores.near.to_string())

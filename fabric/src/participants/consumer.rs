@@ -245,11 +245,12 @@ impl Consumer {
             return Ok(0);
         }
         let inside = InsideHandler::enter();
+        let run = self.place.run();
         let mut read = 0;
         while read < count {
             // SAFETY: `ready` said that these frames are published, and this consumer's cursor
             // stands at the first of them until the loop is over.
-            let frame = unsafe { self.place.frame(read) };
+            let frame = unsafe { run.frame(read) };
             read += 1;
             if handler(&frame).is_break() {
                 break;

@@ -21,8 +21,8 @@ use super::epoch::{EpochCell, EpochWord};
 use super::ingress::RingShape;
 use super::ordering::{SyncPoint, acquire, fence, release};
 use super::sync::Ordering;
-use super::words::Words;
-use crate::frame::FrameHeader;
+use super::words::{View, Words};
+use crate::frame::{FrameHeader, MAX_SEQUENCE};
 
 /// Words of a frame header.
 pub const FRAME_HEADER_WORDS: usize = 4;
@@ -173,6 +173,52 @@ impl StreamWriter {
         self.limit = self.next;
     }
 
+    /// Publishes a run of frames with everything at hand in registers.
+    #[inline(always)]
+    pub fn run(&mut self) -> StreamRun<'_> {
+        StreamRun {
+            slots: self.slots.view(),
+            shape: self.shape,
+            tag: FrameHeader::publication_word(self.epoch.tag(), 0),
+            next: self.next,
+            limit: self.limit,
+            place: &mut self.next,
+        }
+    }
+
+    /// Publishes one frame, as [`StreamRun::publish`].
+    #[inline(always)]
+    pub fn publish(
+        &mut self,
+        timestamp: u64,
+        source: u64,
+        descriptor: u64,
+        payload_words: usize,
+        payload: impl Fn(usize) -> u64,
+    ) {
+        self.run()
+            .publish(timestamp, source, descriptor, payload_words, payload);
+    }
+}
+
+/// See [`StreamWriter::run`]. The writer learns how far it came when the run is dropped.
+#[derive(Debug)]
+pub struct StreamRun<'a> {
+    slots: View<'a>,
+    shape: RingShape,
+    tag: u64,
+    next: u64,
+    limit: u64,
+    place: &'a mut u64,
+}
+
+impl StreamRun<'_> {
+    /// As [`StreamWriter::room`].
+    #[inline(always)]
+    pub fn room(&self) -> u64 {
+        self.limit - self.next
+    }
+
     /// Publishes a frame whose payload fits the slot: header words, then `payload_words` words
     /// from `payload`, then the publication word.
     ///
@@ -190,8 +236,8 @@ impl StreamWriter {
         debug_assert!(self.room() > 0);
         let slot = self.shape.slot(self.next);
         let payload_words = payload_words.min(self.shape.slot_words() - FRAME_HEADER_WORDS);
-        // SAFETY: `slot` is a masked slot index and `new` checked that every slot lies inside the
-        // words; offsets stay below the slot's size.
+        // SAFETY: `slot` is a masked slot index and the writer's `new` checked that every slot lies
+        // inside the words; offsets stay below the slot's size.
         unsafe {
             for index in 0..payload_words {
                 self.slots
@@ -203,11 +249,18 @@ impl StreamWriter {
             self.slots.at(slot + 3).store(descriptor, Ordering::Relaxed);
             // Pairs with the acquire in `StreamReader::published`.
             self.slots.at(slot).store(
-                FrameHeader::publication_word(self.epoch.tag(), self.next),
+                self.tag | (self.next & MAX_SEQUENCE),
                 release(SyncPoint::StreamPublish),
             );
         }
         self.next += 1;
+    }
+}
+
+impl Drop for StreamRun<'_> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        *self.place = self.next;
     }
 }
 
