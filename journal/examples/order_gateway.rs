@@ -18,11 +18,16 @@ const MAX_WAITING: usize = 4096;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
-    let name = arguments.next().ok_or("usage: order_gateway FABRIC [MESSAGE_TYPE]")?;
+    let name = arguments
+        .next()
+        .ok_or("usage: order_gateway FABRIC [MESSAGE_TYPE]")?;
     let order_type: Option<u16> = arguments.next().map(|text| text.parse()).transpose()?;
     let fabric = Fabric::attach(&name)?;
     let journal = JournalView::attach(&fabric)?;
-    let mut stream = fabric.consumer("order-gateway").start(Start::Latest).attach()?;
+    let mut stream = fabric
+        .consumer("order-gateway")
+        .start(Start::Latest)
+        .attach()?;
     // Orders in the stream, not yet on stable storage.
     let mut waiting: VecDeque<(u64, Vec<u8>)> = VecDeque::new();
     let mut idle_rounds = 0;
@@ -33,14 +38,16 @@ fn main() -> Result<(), Box<dyn Error>> {
             worked += stream.poll(room, |frame| {
                 let header = frame.header();
                 let message_type = header.message_type();
-                if message_type < FIRST_SYSTEM_TYPE && order_type.is_none_or(|of| of == message_type)
+                if message_type < FIRST_SYSTEM_TYPE
+                    && order_type.is_none_or(|of| of == message_type)
                 {
                     waiting.push_back((header.sequence(), frame.payload().to_vec()));
                 }
             })?;
         }
         let durable = journal.durable();
-        while let Some((sequence, order)) = waiting.pop_front_if(|(sequence, _)| *sequence <= durable)
+        while let Some((sequence, order)) =
+            waiting.pop_front_if(|(sequence, _)| *sequence <= durable)
         {
             send(sequence, &order);
             worked += 1;

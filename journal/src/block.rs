@@ -1,8 +1,8 @@
 //! A block in memory: filled with frames, then closed with its header.
 
+use crate::format::{BLOCK_HEADER_BYTES, BLOCK_MAGIC, BlockHeader, BlockKind, frame_bytes_on_disk};
 use crate::marks::Marks;
 use crate::staging::SlotMemory;
-use crate::format::{BLOCK_HEADER_BYTES, BLOCK_MAGIC, BlockHeader, BlockKind, frame_bytes_on_disk};
 use selvedge_fabric::frame::{FRAME_HEADER_BYTES, Flags, FrameHeader};
 use zerocopy::IntoBytes;
 
@@ -86,7 +86,8 @@ impl BlockBuffer {
         let (body, padding) = body.split_at_mut(payload.len());
         body.copy_from_slice(payload);
         padding.fill(0);
-        self.marks.frame(self.used - BLOCK_HEADER_BYTES, self.frame_count);
+        self.marks
+            .frame(self.used - BLOCK_HEADER_BYTES, self.frame_count);
         self.used = end;
         if self.frame_count == 0 {
             self.first_sequence = header.sequence();

@@ -58,7 +58,11 @@ impl DirectoryType {
                     .is_some_and(|name| name.ends_with(&field.dictionary))
         })?;
         let text = |field: &&FieldSchema| field.kind == FieldKind::Text;
-        let name = schema.fields.iter().filter(text).find(|field| field.name == "name");
+        let name = schema
+            .fields
+            .iter()
+            .filter(text)
+            .find(|field| field.name == "name");
         let text = name.or_else(|| schema.fields.iter().find(text))?;
         let range = |field: &FieldSchema| {
             usize::from(field.offset)..usize::from(field.offset) + usize::from(field.size)
@@ -74,7 +78,10 @@ impl DirectoryType {
     /// The number that a message names, and the name.
     fn read<'p>(&self, payload: &'p [u8]) -> Option<(u64, &'p str)> {
         let number = payload.get(self.number.clone())?;
-        let number = number.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte));
+        let number = number
+            .iter()
+            .rev()
+            .fold(0, |word, byte| word << 8 | u64::from(*byte));
         let text = std::str::from_utf8(payload.get(self.text.clone())?).ok()?;
         Some((number, text.trim_end_matches([' ', '\0'])))
     }

@@ -167,7 +167,9 @@ pub enum JournalError {
         what: &'static str,
     },
     /// The journal declares that frames are missing.
-    #[error("frames {first} to {last} are missing: the journal was told to leave them out rather than to hold the fabric back; say that gaps are allowed to go on behind them")]
+    #[error(
+        "frames {first} to {last} are missing: the journal was told to leave them out rather than to hold the fabric back; say that gaps are allowed to go on behind them"
+    )]
     Gap {
         /// The first sequence missing.
         first: u64,
@@ -175,7 +177,9 @@ pub enum JournalError {
         last: u64,
     },
     /// A position was not reached in time.
-    #[error("sequence {sequence} is not {level} yet, the journal has come to {reached} (alarm: {alarm:?}): see whether it runs and its disk works")]
+    #[error(
+        "sequence {sequence} is not {level} yet, the journal has come to {reached} (alarm: {alarm:?}): see whether it runs and its disk works"
+    )]
     NotReached {
         /// `recorded` or `durable`.
         level: &'static str,
@@ -205,7 +209,9 @@ pub enum JournalError {
         problem: String,
     },
     /// A stored position is beyond what there is.
-    #[error("position {sequence} lies beyond the end of the stream, {end}: what it stood for was lost with the host's memory; begin anew from a position that is durable")]
+    #[error(
+        "position {sequence} lies beyond the end of the stream, {end}: what it stood for was lost with the host's memory; begin anew from a position that is durable"
+    )]
     PositionLost {
         /// The position.
         sequence: u64,
@@ -213,7 +219,9 @@ pub enum JournalError {
         end: u64,
     },
     /// A file is not a key.
-    #[error("{file} is not a key file: it must hold `{expected}` and 64 hexadecimal digits; make one with `selvedge journal keygen`")]
+    #[error(
+        "{file} is not a key file: it must hold `{expected}` and 64 hexadecimal digits; make one with `selvedge journal keygen`"
+    )]
     KeyFile {
         /// The file.
         file: String,

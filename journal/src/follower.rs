@@ -323,11 +323,13 @@ impl Follower {
         }
         // Only where it really reaches what is next.
         let reaches = crate::staging::last_sequence(first, &frames);
-        Ok(reaches.filter(|last| *last >= self.next).map(|_| Source::Staging {
-            frames,
-            at: 0,
-            sequence: first,
-        }))
+        Ok(reaches
+            .filter(|last| *last >= self.next)
+            .map(|_| Source::Staging {
+                frames,
+                at: 0,
+                sequence: first,
+            }))
     }
 }
 

@@ -42,7 +42,11 @@ fn ask_kernel(record: &mut ClockRecord) {
     if state < 0 {
         return;
     }
-    let unit = if answer.status & libc::STA_NANO != 0 { 1 } else { 1000 };
+    let unit = if answer.status & libc::STA_NANO != 0 {
+        1
+    } else {
+        1000
+    };
     record.offset_ns = answer.offset * unit;
     record.estimated_error_ns = (answer.esterror.max(0) as u64).saturating_mul(1000);
     record.maximum_error_ns = (answer.maxerror.max(0) as u64).saturating_mul(1000);
@@ -84,7 +88,10 @@ fn take_chrony(record: &mut ClockRecord, answer: &str) {
     }
     let name = fields.get(1).copied().unwrap_or_default();
     set_source(record, &format!("chrony {name}"));
-    if fields.last().is_some_and(|leap| *leap == "Not synchronised") {
+    if fields
+        .last()
+        .is_some_and(|leap| *leap == "Not synchronised")
+    {
         record.flags &= !CLOCK_SYNCHRONISED;
     }
 }

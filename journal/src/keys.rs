@@ -35,7 +35,9 @@ pub struct PublicKey {
 
 impl fmt::Display for PublicKey {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.bytes.iter().try_for_each(|byte| write!(out, "{byte:02x}"))
+        self.bytes
+            .iter()
+            .try_for_each(|byte| write!(out, "{byte:02x}"))
     }
 }
 
@@ -119,6 +121,10 @@ impl PublicKey {
 
 /// What the signature of a seal is worth.
 pub fn check_signature(seal: &Seal, fabric_id: [u8; 16], segment_number: u64) -> SignatureState {
+    // What the signature does not cover must be what it is in every seal.
+    if seal.reserved_end != [0; 56] {
+        return SignatureState::Invalid;
+    }
     if seal.signature_algorithm == UNSIGNED {
         let empty = seal.public_key == [0; 32] && seal.signature == [0; 64];
         return match empty {

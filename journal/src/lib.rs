@@ -66,8 +66,8 @@ mod segment;
 mod sink;
 mod sources;
 pub mod staging;
-pub mod storage;
 mod state_machine;
+pub mod storage;
 mod summary;
 mod tail;
 mod verify;
@@ -86,7 +86,9 @@ pub use identity::JournalIdentity;
 pub use keys::{PublicKey, SignatureState, Signer, check_signature, parse_hash};
 pub use marks::{MARK_BYTES, MARK_EVERY, Marks};
 pub use merkle::{MerkleBuilder, merkle_leaf, merkle_node};
-pub use positions::{Alarm, AlarmState, JournalPositions, POSITIONS_BYTES, POSITIONS_MAGIC, POSITIONS_VERSION};
+pub use positions::{
+    Alarm, AlarmState, JournalPositions, POSITIONS_BYTES, POSITIONS_MAGIC, POSITIONS_VERSION,
+};
 pub use proof::{MAX_PROOF_BYTES, PROOF_MAGIC, ProvenMessage, check_proof, prove, prove_in};
 pub use reader::{JournalReader, ReadOptions};
 pub use record::Record;

@@ -201,7 +201,11 @@ impl JournalReader {
                 Ok(block) => block.last_timestamp < timestamp,
                 Err(fault) => return Err(segment.damaged(fault)),
             };
-            if older { low = middle + 1 } else { high = middle }
+            if older {
+                low = middle + 1
+            } else {
+                high = middle
+            }
         }
         let Some(&name) = names.get(low.saturating_sub(1)) else {
             return Ok(());

@@ -8,8 +8,8 @@ use crate::format::{
     SegmentName, UNSIGNED, block_bytes_on_disk, chained_root,
 };
 use crate::merkle::MerkleBuilder;
-use selvedge_fabric::frame::MAX_SEQUENCE;
 use crate::storage::{Storage, StorageFile, read_full};
+use selvedge_fabric::frame::MAX_SEQUENCE;
 use std::ops::Range;
 use zerocopy::FromBytes;
 
@@ -66,6 +66,8 @@ pub(crate) struct SegmentReader {
     pub(crate) chain: Chain,
     check_hashes: bool,
     window: Vec<u8>,
+    /// Bytes of the window that were read.
+    filled: usize,
     window_start: u64,
     payload: Range<usize>,
 }
@@ -114,6 +116,7 @@ impl SegmentReader {
             header,
             check_hashes,
             window: Vec::new(),
+            filled: 0,
             window_start: 0,
             payload: 0..0,
         })
@@ -179,36 +182,38 @@ impl SegmentReader {
         let held = offset
             .checked_sub(self.window_start)
             .and_then(|skip| usize::try_from(skip).ok())
-            .filter(|skip| *skip <= self.window.len());
+            .filter(|skip| *skip <= self.filled);
         if let Some(skip) = held
-            && self.window.len() - skip >= need
+            && self.filled - skip >= need
         {
-            return Ok(self.window.get(skip..).unwrap_or_default());
+            return Ok(self.window.get(skip..self.filled).unwrap_or_default());
         }
         // What the file has bounds what is allocated, whatever a length in it claims.
         let available = self.size()?.saturating_sub(offset);
         let wanted = (need.max(READ_AHEAD) as u64).min(available) as usize;
         let kept = match held {
             Some(skip) => {
-                self.window.drain(..skip);
-                self.window.len()
+                self.window.copy_within(skip..self.filled, 0);
+                self.filled - skip
             }
             None => 0,
         };
         self.window_start = offset;
         self.payload = 0..0;
-        self.window.resize(wanted.max(kept), 0);
-        let rest = self.window.get_mut(kept..).unwrap_or_default();
+        // Memory once there is never cleared again: what counts is what was read into it.
+        if self.window.len() < wanted.max(kept) {
+            self.window.resize(wanted.max(kept), 0);
+        }
+        let rest = self.window.get_mut(kept..wanted).unwrap_or_default();
         let read = read_full(&*self.file, rest, offset + kept as u64);
-        self.window
-            .truncate(kept + read.as_ref().copied().unwrap_or(0));
+        self.filled = kept + read.as_ref().copied().unwrap_or(0);
         read.map_err(io_error("read", &self.file_name))?;
-        Ok(&self.window)
+        Ok(self.window.get(..self.filled).unwrap_or_default())
     }
 
     /// Forgets what was read ahead, so that the next look is at the file as it is then.
     pub(crate) fn forget(&mut self) {
-        self.window.clear();
+        self.filled = 0;
         self.payload = 0..0;
     }
 
@@ -256,7 +261,7 @@ impl SegmentReader {
                 computed,
             }));
         }
-        if check_hashes && header.compute_hash(payload) != header.hash {
+        if check_hashes && header.compute_hash_in_parallel(payload) != header.hash {
             return Ok(Err(BlockFault::Hash));
         }
         if padding.iter().any(|&byte| byte != 0) {

@@ -6,8 +6,8 @@ use crate::dictionary::Dictionary;
 use crate::error::{JournalError, io_error};
 use crate::fault::SegmentFault;
 use crate::format::{
-    BlockHeader, BlockKind, GapRecord, Hash, RecoveryRecord, SEAL_BYTES, SEGMENT_HEADER_BYTES, SegmentHeader,
-    SegmentName, TEMPORARY_NAME, block_bytes_on_disk,
+    BlockHeader, BlockKind, GapRecord, Hash, RecoveryRecord, SEAL_BYTES, SEGMENT_HEADER_BYTES,
+    SegmentHeader, SegmentName, TEMPORARY_NAME, block_bytes_on_disk,
 };
 use crate::identity::JournalIdentity;
 use crate::positions::{AlarmState, JournalPositions};
@@ -361,7 +361,9 @@ impl Sink {
 
     /// The open segment's file, to sync it.
     pub(crate) fn open_file(&self) -> Option<Arc<dyn StorageFile>> {
-        self.segment.as_ref().map(|segment| Arc::clone(&segment.file))
+        self.segment
+            .as_ref()
+            .map(|segment| Arc::clone(&segment.file))
     }
 
     /// Takes note that blocks below `blocks` and frames up to `sequence` are durable, and how

@@ -2,9 +2,7 @@
 
 use crate::dictionary::Dictionary;
 use crate::error::JournalError;
-use crate::format::{
-    Activity, BlockKind, ClockRecord, GapRecord, Hash, SegmentName,
-};
+use crate::format::{Activity, BlockKind, ClockRecord, GapRecord, Hash, SegmentName};
 use crate::identity::JournalIdentity;
 use crate::keys::{SignatureState, check_signature};
 use crate::recovery::{check_numbers, inspect_in, walk};
@@ -148,10 +146,14 @@ fn read_blocks(
                 .map_err(|fault| segment.damaged(fault))?;
             }
             Some(BlockKind::Gap) if summary.gaps.len() < MAX_RECORDS => {
-                summary.gaps.extend(GapRecord::read_from_bytes(payload).ok());
+                summary
+                    .gaps
+                    .extend(GapRecord::read_from_bytes(payload).ok());
             }
             Some(BlockKind::Clock) if full && summary.clocks.len() < MAX_RECORDS => {
-                summary.clocks.extend(ClockRecord::read_from_bytes(payload).ok());
+                summary
+                    .clocks
+                    .extend(ClockRecord::read_from_bytes(payload).ok());
             }
             Some(BlockKind::Activity) if full && summary.activities.len() < MAX_RECORDS => {
                 summary

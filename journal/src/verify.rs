@@ -510,7 +510,11 @@ impl Verifier<'_> {
             }
             SignatureState::Valid(key) => {
                 self.report.signed_segments += 1;
-                if self.options.public_key.is_some_and(|expected| expected != key) {
+                if self
+                    .options
+                    .public_key
+                    .is_some_and(|expected| expected != key)
+                {
                     return Err(BlockFault::Payload("the seal is signed by another key"));
                 }
             }

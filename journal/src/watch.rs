@@ -122,7 +122,10 @@ impl State {
             [Action::ProducerAttached, Action::ProducerDetached],
             &mut entries,
         );
-        let sequencer = self.fabric.sequencer().map(|view| (view.epoch, view.process));
+        let sequencer = self
+            .fabric
+            .sequencer()
+            .map(|view| (view.epoch, view.process));
         if sequencer != self.sequencer
             && let Some((epoch, process)) = sequencer
         {

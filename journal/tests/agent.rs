@@ -8,8 +8,7 @@ use selvedge_fabric::{Fabric, FabricConfig, Producer};
 use selvedge_journal::storage::{Faults, MemoryStorage};
 use selvedge_journal::{
     AlarmState, FollowFrom, Follower, FollowerPlace, JournalAgent, JournalConfig, JournalReader,
-    JournalView, ReadOptions, SyncPolicy, Verdict, VerifyOptions, WhenStopped, verify,
-    verify_in,
+    JournalView, ReadOptions, SyncPolicy, Verdict, VerifyOptions, WhenStopped, verify, verify_in,
 };
 use selvedge_sequencer::{Sequencer, SequencerConfig};
 use std::path::{Path, PathBuf};
@@ -49,7 +48,11 @@ impl Stream {
         config.ingress_payload_bytes = 1 << 16;
         let fabric = Fabric::create(&config).unwrap();
         let mut sequencer = Sequencer::start(&fabric, &SequencerConfig::default()).unwrap();
-        let mut pending = fabric.producer("numbers").message::<Number>().begin().unwrap();
+        let mut pending = fabric
+            .producer("numbers")
+            .message::<Number>()
+            .begin()
+            .unwrap();
         let producer = loop {
             sequencer.do_work().unwrap();
             if let Some(producer) = pending.poll().unwrap() {
@@ -148,7 +151,11 @@ fn child_that_journals_until_it_is_killed() {
 
 fn start_child(base: &Path) -> std::process::Child {
     Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "child_that_journals_until_it_is_killed", "--nocapture"])
+        .args([
+            "--exact",
+            "child_that_journals_until_it_is_killed",
+            "--nocapture",
+        ])
         .env(CHILD, base)
         .stdout(Stdio::null())
         .spawn()
@@ -196,7 +203,10 @@ fn killed_under_load_the_journal_loses_nothing_that_it_took() {
                 let report = verify(&stream.journal(), &options, &mut |_| ()).unwrap();
                 assert!(report.verdict <= Verdict::TornTail, "{round}: {report:?}");
                 let nothing = report.frames == 0 && recorded < 32;
-                assert!(nothing || report.last_sequence >= recorded, "{round}: {recorded}");
+                assert!(
+                    nothing || report.last_sequence >= recorded,
+                    "{round}: {recorded}"
+                );
                 progressed += u64::from(recorded > last);
                 last = recorded;
             }
@@ -209,7 +219,10 @@ fn killed_under_load_the_journal_loses_nothing_that_it_took() {
     assert_eq!(report.verdict, Verdict::Sealed, "{report:?}");
     let mut reader = JournalReader::open(&stream.journal()).unwrap();
     assert_eq!(numbers(&mut reader), stream.next);
-    assert!(progressed * 3 > rounds, "only {progressed} of {rounds} came to write");
+    assert!(
+        progressed * 3 > rounds,
+        "only {progressed} of {rounds} came to write"
+    );
     assert!(report.recoveries.len() > 1, "{report:?}");
 }
 
@@ -220,7 +233,7 @@ fn what_a_full_disk_does_not_take_is_held_back_and_loses_nothing() {
         let storage = MemoryStorage::new();
         let mut agent =
             JournalAgent::new_in(&stream.fabric, Arc::new(storage.clone()), &config()).unwrap();
-    admit(&mut stream, &mut agent);
+        admit(&mut stream, &mut agent);
         let view = JournalView::attach(&stream.fabric).unwrap();
         let started = Instant::now();
         let mut failing = false;
@@ -254,9 +267,7 @@ fn what_a_full_disk_does_not_take_is_held_back_and_loses_nothing() {
                 healed = Some(stream.next);
             }
         }
-        stream.end(|| {
-            agent.end().is_some() || agent.do_work().unwrap() == Progress::Finished
-        });
+        stream.end(|| agent.end().is_some() || agent.do_work().unwrap() == Progress::Finished);
         assert_eq!(view.alarm().state, AlarmState::Clear);
         assert!(view.alarm().count >= 1);
         assert_eq!(view.durable(), agent.end().unwrap().last_sequence);
@@ -310,7 +321,10 @@ fn told_to_go_on_the_journal_declares_exactly_what_it_left_out() {
     assert_eq!(report.verdict, Verdict::Sealed, "{report:?}");
     assert_eq!(report.gaps.len(), 1, "{report:?}");
     let gap = report.gaps[0];
-    assert_eq!(view.positions().gaps(), (gap.first_sequence, gap.last_sequence, 1));
+    assert_eq!(
+        view.positions().gaps(),
+        (gap.first_sequence, gap.last_sequence, 1)
+    );
     // A reader stops there unless it is told otherwise; then exactly that is missing.
     let mut reader = common::reader(&storage).unwrap();
     let mut last = 0;
@@ -323,7 +337,10 @@ fn told_to_go_on_the_journal_declares_exactly_what_it_left_out() {
     };
     assert!(error.to_string().contains("missing"), "{error}");
     assert_eq!(last + 1, gap.first_sequence);
-    assert!(reader.next().is_err(), "asked again, the answer is the same");
+    assert!(
+        reader.next().is_err(),
+        "asked again, the answer is the same"
+    );
     reader.skip_gap();
     let (header, _) = reader.next().unwrap().unwrap();
     assert_eq!(header.sequence(), gap.last_sequence + 1);
@@ -529,7 +546,13 @@ fn who_did_what_and_what_the_clock_was_worth_are_in_the_journal() {
     let summary = selvedge_journal::summarise(&directory, true).unwrap();
     assert!(!summary.clocks.is_empty());
     let text = format!("{:?}", summary.activities);
-    for action in ["WriterStarted", "WriterFinished", "ProducerAttached", "SequencerStarted", "ClockBreach"] {
+    for action in [
+        "WriterStarted",
+        "WriterFinished",
+        "ProducerAttached",
+        "SequencerStarted",
+        "ClockBreach",
+    ] {
         assert!(text.contains(action), "{action} in {text}");
     }
     let started = &summary.activities[0];

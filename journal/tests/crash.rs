@@ -73,6 +73,54 @@ fn after_any_power_loss_all_that_was_durable_is_there() {
     );
 }
 
+/// As above with writes and syncs under way at once: the power fails at whatever moment it is.
+#[test]
+fn after_a_power_loss_in_the_middle_of_overlapping_writes_too() {
+    let (mut behind, mut torn) = (0, 0);
+    for seed in 0..1_000_u64 {
+        let storage = MemoryStorage::new();
+        let config = JournalConfig {
+            mode: WriteMode::HelperThread,
+            buffers: 2 + seed as usize % 7,
+            depth: 1 + seed as usize % 4,
+            sync: match seed % 3 {
+                0 => SyncPolicy::EveryInterval(Duration::from_micros(seed % 500)),
+                1 => SyncPolicy::EveryBytes(6_000),
+                _ => SyncPolicy::EveryBlock,
+            },
+            ..small()
+        };
+        let mut writer = open(&storage, &config).unwrap();
+        let positions = writer.positions();
+        let last = 200 + seed * 7 % 600;
+        while writer.next_sequence() <= last {
+            let next = writer.next_sequence() + seed % 37;
+            append_to(&mut writer, next);
+            writer.flush().unwrap();
+        }
+        let (recorded, durable) = (positions.recorded(), positions.durable());
+        let found = storage.after_power_loss(seed);
+        // What was handed over is there for whoever reads before the power fails.
+        assert!(check(&storage.copy()).last_sequence >= recorded, "{seed}");
+        drop(writer);
+        let report = check(&found);
+        assert!(report.verdict <= Verdict::TornTail, "{seed}: {report:?}");
+        assert!(
+            report.last_sequence >= durable,
+            "{seed}: {durable}, {report:?}"
+        );
+        behind += u32::from(report.last_sequence < last);
+        torn += u32::from(report.verdict == Verdict::TornTail);
+        let mut writer = open(&found, &config).unwrap();
+        assert_eq!(writer.next_sequence(), report.last_sequence + 1);
+        append_to(&mut writer, 900);
+        writer.finish().unwrap();
+        assert_eq!(read_all(&mut reader(&found).unwrap()).unwrap(), 900);
+        assert_eq!(check(&found).verdict, Verdict::Sealed, "{seed}");
+    }
+    assert!(behind > 50 && torn > 20, "{behind} {torn}");
+}
+
 #[test]
 fn a_full_disk_stops_the_writer_and_loses_nothing() {
     for mode in [WriteMode::Inline, WriteMode::HelperThread] {
@@ -340,7 +388,10 @@ fn fuzz(original: &MemoryStorage, changes: &[(usize, usize, Vec<u8>, u8)]) {
         });
     }
     let report = check(&storage);
-    let options = ReadOptions { check_hashes: changes.len().is_multiple_of(2), ..ReadOptions::default() };
+    let options = ReadOptions {
+        check_hashes: changes.len().is_multiple_of(2),
+        ..ReadOptions::default()
+    };
     if let Ok(mut reader) = JournalReader::open_in(Arc::new(storage.clone()), options) {
         let mut frames = 0;
         while let Ok(Some((header, payload))) = reader.next() {

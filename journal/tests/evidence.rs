@@ -72,7 +72,10 @@ fn every_message_can_be_proven_and_nothing_else() {
         for bit in 0..8 {
             let mut other = proof.clone();
             other[byte] ^= 1 << bit;
-            assert!(check_proof(&other, Some(&public)).is_err(), "byte {byte} bit {bit}");
+            assert!(
+                check_proof(&other, Some(&public)).is_err(),
+                "byte {byte} bit {bit}"
+            );
         }
     }
     let other = key(&Signer::generate().unwrap());
@@ -86,7 +89,9 @@ fn bytes_inside_a_payload_are_not_a_message() {
     let mut writer = open(&storage, &signed()).unwrap();
     let (forged, _) = frame(2);
     let payload = [&[0; 8][..], &forged.to_bytes()].concat();
-    let _ = writer.append(&header_of(1, 7, 3, payload.len()), &payload).unwrap();
+    let _ = writer
+        .append(&header_of(1, 7, 3, payload.len()), &payload)
+        .unwrap();
     let _ = writer.append(&header_of(2, 7, 3, 0), &[]).unwrap();
     writer.finish().unwrap();
     let proof = prove_in(&storage, 2).unwrap();
@@ -143,7 +148,10 @@ fn retention_takes_whole_sealed_segments_from_the_front() {
     };
     let report = verify_in(&storage, &options, &mut |_| ()).unwrap();
     assert_eq!(report.verdict, Verdict::Sealed, "{report:?}");
-    assert_eq!(report.first_sequence, gone.last().unwrap().last_sequence + 1);
+    assert_eq!(
+        report.first_sequence,
+        gone.last().unwrap().last_sequence + 1
+    );
     // However little may stay, the end stays.
     let all = RetainOptions {
         older_than: Some(u64::MAX),
@@ -181,7 +189,13 @@ fn snapshot_and_tail_give_the_state_of_the_whole() {
         let bytes = snapshot.encode();
         let snapshot = StateSnapshot::decode(&bytes).unwrap();
         let mut rest = FrameCounts::default();
-        replay_into(&mut reader(&SIGNED).unwrap(), &mut rest, Some(&snapshot), None).unwrap();
+        replay_into(
+            &mut reader(&SIGNED).unwrap(),
+            &mut rest,
+            Some(&snapshot),
+            None,
+        )
+        .unwrap();
         assert_eq!(rest.hash(), whole.hash());
         for flip in 0..bytes.len() {
             let mut other = bytes.clone();

@@ -72,7 +72,8 @@ pub struct Activity {
 impl Activity {
     /// Appends the entry to an Activity block's payload.
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
-        let text = |text: &str| text.as_bytes()[..text.floor_char_boundary(MAX_ACTIVITY_TEXT)].to_vec();
+        let text =
+            |text: &str| text.as_bytes()[..text.floor_char_boundary(MAX_ACTIVITY_TEXT)].to_vec();
         let (executable, detail) = (text(&self.executable), text(&self.detail));
         out.extend_from_slice(&self.at.to_le_bytes());
         out.extend_from_slice(&(self.action as u16).to_le_bytes());
@@ -97,8 +98,9 @@ impl Activity {
                 return Err("an activity's entry ends early");
             };
             let u16_at = |at: usize| u16::from_le_bytes([head[at], head[at + 1]]);
-            let u32_at =
-                |at: usize| u32::from_le_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
+            let u32_at = |at: usize| {
+                u32::from_le_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]])
+            };
             let (first, second) = (usize::from(u16_at(10)), usize::from(u16_at(12)));
             let text = |range: std::ops::Range<usize>| {
                 rest.get(range)

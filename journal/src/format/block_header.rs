@@ -80,6 +80,18 @@ impl BlockHeader {
         *hasher.finalize().as_bytes()
     }
 
+    /// As [`Self::compute_hash`], on several cores where the payload is long enough for that.
+    pub(crate) fn compute_hash_in_parallel(&self, payload: &[u8]) -> Hash {
+        const WORTH_IT: usize = 256 << 10;
+        if payload.len() < WORTH_IT {
+            return self.compute_hash(payload);
+        }
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(self.for_hash().as_bytes());
+        hasher.update_rayon(payload);
+        *hasher.finalize().as_bytes()
+    }
+
     /// The CRC32C of the block with this header and payload; `self.crc32c` counts as zero.
     pub fn compute_crc(&self, payload: &[u8]) -> u32 {
         let header = BlockHeader { crc32c: 0, ..*self };

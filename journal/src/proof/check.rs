@@ -57,9 +57,15 @@ pub fn check_proof(
         _ => {}
     }
     if seal.chained_root != chained_root(&seal.previous_root, &seal.merkle_root) {
-        return Err(refuse("the chained root does not follow from the seal's roots"));
+        return Err(refuse(
+            "the chained root does not follow from the seal's roots",
+        ));
     }
-    let (length, start, end) = (proof.length as usize, proof.start as usize, proof.end as usize);
+    let (length, start, end) = (
+        proof.length as usize,
+        proof.start as usize,
+        proof.end as usize,
+    );
     if !(BLOCK_HEADER_BYTES..=MAX_BLOCK_BYTES).contains(&length)
         || !(BLOCK_HEADER_BYTES..end).contains(&start)
         || end > length
@@ -71,7 +77,9 @@ pub fn check_proof(
         .ok_or(refuse("the part of the block is not of its length"))?;
     let root = root_from(&part.hash, proof.leaf, seal.block_count, &proof.path);
     if root != Some(seal.merkle_root) {
-        return Err(refuse("the part of the block does not lead to the seal's root"));
+        return Err(refuse(
+            "the part of the block does not lead to the seal's root",
+        ));
     }
     // From here on header and part are as they were when the segment was sealed.
     let header = part
@@ -94,7 +102,9 @@ pub fn check_proof(
         .last()
         .filter(|(offset, _)| offset + BLOCK_HEADER_BYTES == start);
     let (_, number) = mark.ok_or(refuse("it does not begin at a mark"))?;
-    let frames = part.bytes(start..end).ok_or(refuse("the frame is not there"))?;
+    let frames = part
+        .bytes(start..end)
+        .ok_or(refuse("the frame is not there"))?;
     let (mut at, mut sequence) = (0, header.first_sequence + u64::from(number));
     loop {
         let frame = frame_at(&frames, at, sequence, header.first_timestamp)

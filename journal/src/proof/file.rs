@@ -38,7 +38,10 @@ impl Proof {
             out.extend_from_slice(&word.to_le_bytes());
         }
         let lengths = [self.path.len(), self.marks.len(), self.part.len()].map(|len| len as u32);
-        for word in [self.length, self.start, self.end].into_iter().chain(lengths) {
+        for word in [self.length, self.start, self.end]
+            .into_iter()
+            .chain(lengths)
+        {
             out.extend_from_slice(&word.to_le_bytes());
         }
         out.extend_from_slice(self.seal.as_bytes());

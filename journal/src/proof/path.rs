@@ -39,7 +39,10 @@ pub(super) fn root_from(block: &Hash, index: u64, leaves: u64, path: &[Hash]) ->
     Some(if index < split {
         merkle_node(&root_from(block, index, split, rest)?, beside)
     } else {
-        merkle_node(beside, &root_from(block, index - split, leaves - split, rest)?)
+        merkle_node(
+            beside,
+            &root_from(block, index - split, leaves - split, rest)?,
+        )
     })
 }
 

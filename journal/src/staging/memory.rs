@@ -49,8 +49,13 @@ impl Staging {
             .open(&unnamed)
             .map_err(io_error("create", &name))?;
         // Reserved now, so that a lack of memory is an error here and not a SIGBUS later.
-        fallocate(&file, FallocateFlags::empty(), 0, layout.file_bytes() as i64)
-            .map_err(|errno| io_error("reserve memory for", &name)(errno.into()))?;
+        fallocate(
+            &file,
+            FallocateFlags::empty(),
+            0,
+            layout.file_bytes() as i64,
+        )
+        .map_err(|errno| io_error("reserve memory for", &name)(errno.into()))?;
         let map = MmapOptions::new()
             .populate()
             .map_raw(&file)

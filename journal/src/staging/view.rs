@@ -25,7 +25,11 @@ impl StagingView {
         let words = mapping
             .words(0, mapping.len() / 8 * 8)
             .map_err(JournalError::Fabric)?;
-        let word = |index: usize| words.get(index).map_or(0, |word| word.load(Ordering::Acquire));
+        let word = |index: usize| {
+            words
+                .get(index)
+                .map_or(0, |word| word.load(Ordering::Acquire))
+        };
         let layout = StagingLayout::from_header(word)
             .filter(|layout| layout.file_bytes() <= mapping.len())
             .ok_or_else(|| StagingLayout::mismatch(path))?;

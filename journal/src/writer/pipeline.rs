@@ -151,7 +151,10 @@ impl Pipeline {
         self.place_work()?;
         self.start_sync()?;
         let event = match self.wait_limit() {
-            None => self.queue.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            None => self
+                .queue
+                .recv()
+                .map_err(|_| RecvTimeoutError::Disconnected),
             Some(wait) => self.queue.recv_timeout(wait),
         };
         match event {
@@ -171,9 +174,7 @@ impl Pipeline {
             return Some(Duration::ZERO);
         }
         match self.sink.config().sync {
-            SyncPolicy::EveryInterval(interval)
-                if self.sync.is_none() && self.has_unsynced() =>
-            {
+            SyncPolicy::EveryInterval(interval) if self.sync.is_none() && self.has_unsynced() => {
                 Some(interval.saturating_sub(self.last_sync.elapsed()))
             }
             _ => None,
@@ -277,7 +278,9 @@ impl Pipeline {
     }
 
     fn send(&self, job: Job) -> Result<(), JournalError> {
-        self.jobs.try_send(job).map_err(|_| JournalError::HelperGone)
+        self.jobs
+            .try_send(job)
+            .map_err(|_| JournalError::HelperGone)
     }
 
     fn prepare_next(&mut self) -> Result<(), JournalError> {
@@ -442,7 +445,9 @@ impl Pipeline {
         });
         if went_on {
             let now = (self.sink.config().clock)();
-            self.sink.positions().set_alarm(AlarmState::Clear, None, now);
+            self.sink
+                .positions()
+                .set_alarm(AlarmState::Clear, None, now);
             self.sink.check_reserve();
         }
         went_on

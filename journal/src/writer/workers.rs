@@ -23,7 +23,10 @@ pub(super) enum Job {
     /// Make everything written to the file durable.
     Sync { file: Arc<dyn StorageFile> },
     /// Make and reserve the next segment's file.
-    Prepare { storage: Arc<dyn Storage>, bytes: u64 },
+    Prepare {
+        storage: Arc<dyn Storage>,
+        bytes: u64,
+    },
 }
 
 /// Starts `count` threads; each ends when the other end of `jobs` is dropped.
@@ -61,9 +64,7 @@ fn work(jobs: &Receiver<Job>, events: &Sender<Event>) {
                 }
             }
             Job::Sync { file } => Event::Synced(file.sync()),
-            Job::Prepare { storage, bytes } => {
-                Event::Prepared(prepare(&*storage, bytes))
-            }
+            Job::Prepare { storage, bytes } => Event::Prepared(prepare(&*storage, bytes)),
         };
         if events.send(event).is_err() {
             return;

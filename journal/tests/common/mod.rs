@@ -136,7 +136,10 @@ pub fn segments(storage: &MemoryStorage) -> Vec<String> {
 pub fn reader(storage: &MemoryStorage) -> Result<JournalReader, JournalError> {
     JournalReader::open_in(
         Arc::new(storage.clone()),
-        ReadOptions { check_hashes: true, ..ReadOptions::default() },
+        ReadOptions {
+            check_hashes: true,
+            ..ReadOptions::default()
+        },
     )
 }
 

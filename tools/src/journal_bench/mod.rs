@@ -73,7 +73,11 @@ pub fn run(args: &JournalBenchArgs) -> Result<()> {
         "raw writes are best in blocks of {} KiB, {} at once{}",
         raw.block_bytes >> 10,
         raw.depth,
-        if raw.direct { ", O_DIRECT" } else { ", through the page cache" },
+        if raw.direct {
+            ", O_DIRECT"
+        } else {
+            ", through the page cache"
+        },
     );
     let mut rounds = Vec::new();
     for round in 1..=args.rounds {

@@ -103,8 +103,8 @@ impl RawWrite {
             let workers: Vec<_> = (0..self.depth)
                 .map(|_| {
                     scope.spawn(|| -> std::io::Result<()> {
-                        let memory =
-                            Aligned::new(self.block_bytes).ok_or(std::io::ErrorKind::OutOfMemory)?;
+                        let memory = Aligned::new(self.block_bytes)
+                            .ok_or(std::io::ErrorKind::OutOfMemory)?;
                         loop {
                             let block = next.fetch_add(1, Ordering::Relaxed);
                             if block >= blocks {

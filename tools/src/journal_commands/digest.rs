@@ -48,7 +48,10 @@ pub(super) fn run_state(args: &DigestArgs) -> Result<()> {
     let (mut first, mut last) = (0, 0);
     while let Some((header, payload)) = range.reader.next()? {
         let sequence = header.sequence();
-        if range.to.is_some_and(|to| to.is_behind(sequence, header.timestamp())) {
+        if range
+            .to
+            .is_some_and(|to| to.is_behind(sequence, header.timestamp()))
+        {
             break;
         }
         first = if first == 0 { sequence } else { first };

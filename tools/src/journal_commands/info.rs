@@ -48,8 +48,15 @@ pub(super) fn run(args: &InfoArgs) -> Result<()> {
     let bytes: u64 = summary.segments.iter().map(|segment| segment.bytes).sum();
     let frames: u64 = summary.segments.iter().map(|segment| segment.frames).sum();
     let times = summary.segments.iter().filter(|segment| segment.frames > 0);
-    let first = times.clone().map(|segment| segment.first_timestamp).min().unwrap_or(0);
-    let last = times.map(|segment| segment.last_timestamp).max().unwrap_or(0);
+    let first = times
+        .clone()
+        .map(|segment| segment.first_timestamp)
+        .min()
+        .unwrap_or(0);
+    let last = times
+        .map(|segment| segment.last_timestamp)
+        .max()
+        .unwrap_or(0);
     let seconds = last.saturating_sub(first) as f64 / 1e9;
     println!("in all {bytes} bytes, {frames} frames over {seconds:.3} s");
     if seconds > 0.0 {
@@ -60,7 +67,10 @@ pub(super) fn run(args: &InfoArgs) -> Result<()> {
         );
     }
     for gap in &summary.gaps {
-        println!("declared gap: {} to {}", gap.first_sequence, gap.last_sequence);
+        println!(
+            "declared gap: {} to {}",
+            gap.first_sequence, gap.last_sequence
+        );
     }
     for (source, name) in summary.dictionary.sources() {
         println!("source {source}: {name}");
@@ -89,7 +99,11 @@ pub(super) fn run(args: &InfoArgs) -> Result<()> {
             clock.source_text(),
             clock.offset_ns,
             clock.maximum_error_ns,
-            if clock.flags & 1 == 0 { "" } else { ", BEYOND ITS BOUND" }
+            if clock.flags & 1 == 0 {
+                ""
+            } else {
+                ", BEYOND ITS BOUND"
+            }
         );
     }
     for activity in &summary.activities {

@@ -44,7 +44,10 @@ pub(super) fn keygen(args: &KeygenArgs) -> Result<()> {
     let signer = Signer::generate()?;
     signer.save(&args.file)?;
     println!("public key {}", signer.public_key());
-    println!("secret key in {}: keep it; whoever has it can sign", args.file.display());
+    println!(
+        "secret key in {}: keep it; whoever has it can sign",
+        args.file.display()
+    );
     Ok(())
 }
 
@@ -59,9 +62,16 @@ pub(super) fn prove(args: &ProveArgs) -> Result<()> {
 pub(super) fn check(args: &CheckProofArgs) -> Result<()> {
     let mut proof = Vec::new();
     std::fs::File::open(&args.file)
-        .and_then(|file| file.take(MAX_PROOF_BYTES as u64 + 1).read_to_end(&mut proof))
+        .and_then(|file| {
+            file.take(MAX_PROOF_BYTES as u64 + 1)
+                .read_to_end(&mut proof)
+        })
         .map_err(ToolError::host(format!("read {}", args.file.display())))?;
-    let key = args.public_key.as_deref().map(PublicKey::load).transpose()?;
+    let key = args
+        .public_key
+        .as_deref()
+        .map(PublicKey::load)
+        .transpose()?;
     let proven = check_proof(&proof, key.as_ref())?;
     println!(
         "message {} of fabric {:032x}, stamped {}, type {:#06x}, source {} number {}",

@@ -2,8 +2,8 @@
 
 use crate::error::{Result, ToolError};
 use clap::Args;
-use selvedge_journal::{JournalReader, ReadOptions};
 use selvedge_journal::storage::DirectoryStorage;
+use selvedge_journal::{JournalReader, ReadOptions};
 use selvedge_query::UtcTime;
 use std::path::Path;
 use std::sync::Arc;
@@ -65,12 +65,21 @@ impl RangeArgs {
         let first = reader.first_sequence();
         let day = reader.next()?.map_or(0, |(header, _)| header.timestamp());
         reader.seek(first)?;
-        match self.from.as_deref().map(|text| parse("--from", text, day)).transpose()? {
+        match self
+            .from
+            .as_deref()
+            .map(|text| parse("--from", text, day))
+            .transpose()?
+        {
             Some(Bound::Sequence(sequence)) => reader.seek(sequence.max(first))?,
             Some(Bound::Time(time)) if !by_field => reader.seek_time(time)?,
             _ => {}
         }
-        let to = self.to.as_deref().map(|text| parse("--to", text, day)).transpose()?;
+        let to = self
+            .to
+            .as_deref()
+            .map(|text| parse("--to", text, day))
+            .transpose()?;
         Ok(Range {
             reader,
             to: to.filter(|to| !(by_field && matches!(to, Bound::Time(_)))),

@@ -82,7 +82,10 @@ fn insist(
 pub fn run(args: &ReplayArgs) -> Result<()> {
     let speed = parse_speed(&args.speed).ok_or_else(|| ToolError::Argument {
         argument: "--speed",
-        problem: format!("`{}` is neither `max` nor a number with x behind", args.speed),
+        problem: format!(
+            "`{}` is neither `max` nor a number with x behind",
+            args.speed
+        ),
     })?;
     let known = inspect(&args.directory)?.dictionary;
     let condition = match &args.condition {
@@ -105,7 +108,10 @@ pub fn run(args: &ReplayArgs) -> Result<()> {
         let Some((header, bytes)) = range.reader.next()? else {
             break;
         };
-        if range.to.is_some_and(|to| to.is_behind(header.sequence(), header.timestamp())) {
+        if range
+            .to
+            .is_some_and(|to| to.is_behind(header.sequence(), header.timestamp()))
+        {
             break;
         }
         let message_type = header.message_type();
@@ -116,10 +122,9 @@ pub fn run(args: &ReplayArgs) -> Result<()> {
         payload.clear();
         payload.extend_from_slice(bytes);
         let dictionary = range.reader.dictionary();
-        if condition
-            .as_ref()
-            .is_some_and(|condition| !condition.matches(&header, &payload, &JournalNames(dictionary)))
-        {
+        if condition.as_ref().is_some_and(|condition| {
+            !condition.matches(&header, &payload, &JournalNames(dictionary))
+        }) {
             continue;
         }
         let (began, origin) = *first.get_or_insert((Instant::now(), header.timestamp()));
@@ -138,7 +143,10 @@ pub fn run(args: &ReplayArgs) -> Result<()> {
         };
         producer.set_topic(header.topic());
         insist(|| producer.try_publish(&origin), &args.name)?;
-        insist(|| producer.try_publish_bytes(message_type, &payload), &args.name)?;
+        insist(
+            || producer.try_publish_bytes(message_type, &payload),
+            &args.name,
+        )?;
         published += 1;
     }
     println!("{published} messages replayed into {}", args.into);

@@ -51,8 +51,19 @@ fn amount(argument: &'static str, text: &str, units: &[(char, u64)]) -> Result<u
 }
 
 pub(super) fn run(args: &RetainArgs) -> Result<()> {
-    let ages = [('s', 1), ('m', 60), ('h', 3600), ('d', 86_400), ('y', 31_557_600)];
-    let sizes = [('K', 1 << 10), ('M', 1 << 20), ('G', 1 << 30), ('T', 1 << 40)];
+    let ages = [
+        ('s', 1),
+        ('m', 60),
+        ('h', 3600),
+        ('d', 86_400),
+        ('y', 31_557_600),
+    ];
+    let sizes = [
+        ('K', 1 << 10),
+        ('M', 1 << 20),
+        ('G', 1 << 30),
+        ('T', 1 << 40),
+    ];
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0, |since| since.as_nanos() as u64);

@@ -62,18 +62,30 @@ pub struct ExportArgs {
 
 pub(super) fn query(args: &SelectArgs) -> Result<()> {
     let out = std::io::stdout().lock();
-    select(args, args.format.unwrap_or(Format::Jsonl), &mut std::io::BufWriter::new(out))
+    select(
+        args,
+        args.format.unwrap_or(Format::Jsonl),
+        &mut std::io::BufWriter::new(out),
+    )
 }
 
 pub(super) fn dump(args: &SelectArgs) -> Result<()> {
     let out = std::io::stdout().lock();
-    select(args, args.format.unwrap_or(Format::Text), &mut std::io::BufWriter::new(out))
+    select(
+        args,
+        args.format.unwrap_or(Format::Text),
+        &mut std::io::BufWriter::new(out),
+    )
 }
 
 pub(super) fn export(args: &ExportArgs) -> Result<()> {
     let format = args.select.format.unwrap_or(Format::Jsonl);
     match &args.output {
-        None => select(&args.select, format, &mut std::io::BufWriter::new(std::io::stdout().lock())),
+        None => select(
+            &args.select,
+            format,
+            &mut std::io::BufWriter::new(std::io::stdout().lock()),
+        ),
         Some(path) => {
             let refused = || format!("write {}", path.display());
             let file = std::fs::File::create(path).map_err(ToolError::host(refused()))?;
@@ -111,13 +123,19 @@ fn find_type(text: &str, dictionary: &Dictionary) -> Result<(MessageType, Option
         [one] => Ok((one.message_type, Some((*one).clone()))),
         [first, ..] if first.name == text => Ok((first.message_type, Some((*first).clone()))),
         [] => {
-            let known: Vec<&str> = dictionary.schemas().map(|schema| schema.name.as_str()).collect();
+            let known: Vec<&str> = dictionary
+                .schemas()
+                .map(|schema| schema.name.as_str())
+                .collect();
             let problem = format!("no type is called `{text}`; there are {}", known.join(", "));
             Err(argument("--type", problem))
         }
         several => {
             let names: Vec<&str> = several.iter().map(|schema| schema.name.as_str()).collect();
-            Err(argument("--type", format!("`{text}` may be {}", names.join(" or "))))
+            Err(argument(
+                "--type",
+                format!("`{text}` may be {}", names.join(" or ")),
+            ))
         }
     }
 }
@@ -133,7 +151,10 @@ fn source_filter(text: &str, dictionary: &Dictionary) -> Result<SourceId> {
             let known: Vec<&str> = dictionary.sources().map(|(_, name)| name).collect();
             argument(
                 "--source",
-                format!("no source is called `{text}`; there are {}", known.join(", ")),
+                format!(
+                    "no source is called `{text}`; there are {}",
+                    known.join(", ")
+                ),
             )
         })
 }
@@ -178,11 +199,19 @@ fn select(args: &SelectArgs, format: Format, out: &mut dyn Write) -> Result<()> 
         Some(text) => Some(Query::parse(text, known.schemas())?),
         None => None,
     };
-    let mut range = args.range.open(&args.directory, args.time_field.is_some())?;
+    let mut range = args
+        .range
+        .open(&args.directory, args.time_field.is_some())?;
     let field_range = match &args.time_field {
         Some(field) => {
-            if !known.schemas().any(|schema| schema.fields.iter().any(|known| known.name == *field)) {
-                return Err(argument("--time-field", format!("no type has a field `{field}`")));
+            if !known
+                .schemas()
+                .any(|schema| schema.fields.iter().any(|known| known.name == *field))
+            {
+                return Err(argument(
+                    "--time-field",
+                    format!("no type has a field `{field}`"),
+                ));
             }
             let end = |argument, text: &Option<String>, none| match text {
                 Some(text) => parse(argument, text, range.day).map(|bound| match bound {
@@ -223,7 +252,10 @@ fn select(args: &SelectArgs, format: Format, out: &mut dyn Write) -> Result<()> 
                     .as_ref()
                     .is_none_or(|(wanted, _)| *wanted == header.message_type());
                 let in_source = wanted_source.is_none_or(|wanted| wanted == header.source());
-                if range.to.is_some_and(|to| to.is_behind(header.sequence(), header.timestamp())) {
+                if range
+                    .to
+                    .is_some_and(|to| to.is_behind(header.sequence(), header.timestamp()))
+                {
                     break;
                 }
                 let possible = condition
@@ -238,9 +270,9 @@ fn select(args: &SelectArgs, format: Format, out: &mut dyn Write) -> Result<()> 
             None => break,
         };
         let dictionary = range.reader.dictionary();
-        let matches = condition
-            .as_ref()
-            .is_none_or(|condition| condition.matches(&header, &payload, &JournalNames(dictionary)));
+        let matches = condition.as_ref().is_none_or(|condition| {
+            condition.matches(&header, &payload, &JournalNames(dictionary))
+        });
         let in_field_range = field_range
             .as_ref()
             .is_none_or(|range| range.holds(dictionary.schema(header.message_type()), &payload));

@@ -34,7 +34,11 @@ pub(super) fn run(args: &VerifyArgs) -> Result<()> {
     let options = VerifyOptions {
         allow_missing_front: args.allow_missing_front,
         expected_head,
-        public_key: args.public_key.as_deref().map(PublicKey::load).transpose()?,
+        public_key: args
+            .public_key
+            .as_deref()
+            .map(PublicKey::load)
+            .transpose()?,
         digest: false,
         ..VerifyOptions::default()
     };
