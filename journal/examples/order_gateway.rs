@@ -46,10 +46,11 @@ fn main() -> Result<(), Box<dyn Error>> {
             })?;
         }
         let durable = journal.durable();
-        while let Some((sequence, order)) =
-            waiting.pop_front_if(|(sequence, _)| *sequence <= durable)
+        while let Some((sequence, order)) = waiting.front()
+            && *sequence <= durable
         {
-            send(sequence, &order);
+            send(*sequence, order);
+            waiting.pop_front();
             worked += 1;
         }
         if worked > 0 {

@@ -267,7 +267,7 @@ impl Follower {
             self.catch_ups += 1;
         }
         // What is recorded is on disk; what is not is in staging, until it is durable.
-        if let Some(staging) = self.from_staging()? {
+        if let Some(staging) = self.find_in_staging()? {
             self.source = staging;
             self.nowhere_since = None;
             return Ok(());
@@ -304,7 +304,7 @@ impl Follower {
         })
     }
 
-    fn from_staging(&self) -> Result<Option<Source>, JournalError> {
+    fn find_in_staging(&self) -> Result<Option<Source>, JournalError> {
         let path = shared_directory(&self.fabric).join(STAGING_FILE);
         if !path.exists() {
             return Ok(None);

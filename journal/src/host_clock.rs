@@ -1,6 +1,6 @@
 //! What the host says about its clock.
 
-use crate::format::{CLOCK_BREACH, CLOCK_SYNCHRONISED, ClockRecord};
+use crate::format::{CLOCK_BREACH, CLOCK_SYNCHRONISED, ClockRecord, cut_text};
 use selvedge_fabric::clock::Calibration;
 use std::path::Path;
 use std::process::Command;
@@ -51,7 +51,7 @@ fn ask_kernel(record: &mut ClockRecord) {
     record.estimated_error_ns = (answer.esterror.max(0) as u64).saturating_mul(1000);
     record.maximum_error_ns = (answer.maxerror.max(0) as u64).saturating_mul(1000);
     // Parts in 10^6 times 2^16.
-    record.frequency_ppb = (i128::from(answer.freq) * 1000 >> 16) as i64;
+    record.frequency_ppb = ((i128::from(answer.freq) * 1000) >> 16) as i64;
     record.status = answer.status as u32;
     record.state = state as u32;
     record.tai_offset = answer.tai;
@@ -98,7 +98,7 @@ fn take_chrony(record: &mut ClockRecord, answer: &str) {
 
 fn set_source(record: &mut ClockRecord, text: &str) {
     record.source = [0; 32];
-    let text = &text.as_bytes()[..text.floor_char_boundary(record.source.len())];
+    let text = cut_text(text, record.source.len()).as_bytes();
     if let Some(place) = record.source.get_mut(..text.len()) {
         place.copy_from_slice(text);
     }

@@ -140,7 +140,12 @@ impl Sink {
         };
         let known = self.dictionary.clone();
         let failed = std::mem::take(&mut self.sync_failed);
+        let recorded = self.positions.recorded();
         let went_on = self.go_on(last, &known);
+        // What was recorded and is cut here still lies in staging, and comes again from there.
+        if self.positions.recorded() < recorded {
+            self.positions.set_recorded(recorded);
+        }
         self.sync_failed |= failed && went_on.is_err();
         went_on
     }
@@ -644,6 +649,17 @@ impl Sink {
     /// Segments in the directory.
     pub(crate) fn segments(&self) -> Result<u64, JournalError> {
         Ok(list_segments(&*self.storage)?.len() as u64)
+    }
+
+    /// Removes the file that was made ahead for a segment that will not come.
+    pub(crate) fn discard_next_file(&mut self) -> Result<(), JournalError> {
+        match self.prepared.take() {
+            Some(_) => self
+                .storage
+                .remove(TEMPORARY_NAME)
+                .map_err(io_error("remove", TEMPORARY_NAME)),
+            None => Ok(()),
+        }
     }
 
     pub(crate) fn into_state(self) -> (JournalIdentity, Dictionary, SourcePositions) {

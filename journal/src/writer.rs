@@ -463,6 +463,7 @@ fn take_over(
 
 fn finish_sink(mut sink: Sink) -> Result<JournalEnd, JournalError> {
     sink.seal()?;
+    sink.discard_next_file()?;
     let segments = sink.segments()?;
     let last_sequence = sink.next_sequence().saturating_sub(1);
     let last_timestamp = sink.last_timestamp();

@@ -215,6 +215,7 @@ fn killed_under_load_the_journal_loses_nothing_that_it_took() {
     let mut child = start_child(&base);
     stream.end(|| child.try_wait().unwrap().is_some());
     assert!(child.wait().unwrap().success());
+    assert!(!stream.journal().join("next.segment.tmp").exists());
     let report = verify(&stream.journal(), &VerifyOptions::default(), &mut |_| ()).unwrap();
     assert_eq!(report.verdict, Verdict::Sealed, "{report:?}");
     let mut reader = JournalReader::open(&stream.journal()).unwrap();

@@ -14,12 +14,12 @@ except ImportError:
 csv, jsonl = sys.argv[1:3]
 what = "count(*), sum({0}size), sum({0}price), min({1}), max({1}), count(distinct {0}symbol_name)"
 rows = [
-    duckdb.sql(f"select {what.format('', 'sequence')} from read_csv('{csv}')").fetchone(),
+    duckdb.sql(f"select {what.format('', 'sequence')} from read_csv('{csv}')").fetchall()[0],
     duckdb.sql(
         f"select {what.format('fields.', 'sequence')} from read_json('{jsonl}', format='newline_delimited')"
-    ).fetchone(),
+    ).fetchall()[0],
 ]
-types = duckdb.sql(f"select typeof(price), typeof(time), typeof(size) from read_csv('{csv}') limit 1").fetchone()
+types = duckdb.sql(f"select typeof(price), typeof(time), typeof(size) from read_csv('{csv}') limit 1").fetchall()[0]
 for row in rows:
     print(*(f"{value:.4f}" if isinstance(value, float) else value for value in row))
 print(*types)

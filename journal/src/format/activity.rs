@@ -52,6 +52,15 @@ impl Action {
     }
 }
 
+/// The front of `text` that has at most `bytes` bytes and is whole characters.
+pub(crate) fn cut_text(text: &str, bytes: usize) -> &str {
+    let mut end = text.len().min(bytes);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text.get(..end).unwrap_or_default()
+}
+
 /// Who did what, and when.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Activity {
@@ -72,8 +81,7 @@ pub struct Activity {
 impl Activity {
     /// Appends the entry to an Activity block's payload.
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
-        let text =
-            |text: &str| text.as_bytes()[..text.floor_char_boundary(MAX_ACTIVITY_TEXT)].to_vec();
+        let text = |text: &str| cut_text(text, MAX_ACTIVITY_TEXT).as_bytes().to_vec();
         let (executable, detail) = (text(&self.executable), text(&self.detail));
         out.extend_from_slice(&self.at.to_le_bytes());
         out.extend_from_slice(&(self.action as u16).to_le_bytes());

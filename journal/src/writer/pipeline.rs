@@ -135,12 +135,13 @@ impl Pipeline {
                         }
                         return finish_sink(self.sink).map(Some);
                     }
-                    Some(Ending::Close) => {
-                        if self.entries.iter().all(|entry| entry.written) && self.sync.is_none() {
-                            return Ok(None);
-                        }
+                    Some(Ending::Close)
+                        if self.entries.iter().all(|entry| entry.written)
+                            && self.sync.is_none() =>
+                    {
+                        return Ok(None);
                     }
-                    None => {}
+                    _ => {}
                 }
             }
         }

@@ -80,15 +80,18 @@ pub(super) fn run(args: &RecordArgs) -> Result<()> {
         eprintln!("note: seals are not signed (--key; make a key with `selvedge journal keygen`)");
     }
     let mut agent = JournalAgent::new(&fabric, &args.directory, &config)?;
-    if let Some(note) = agent.note() {
-        eprintln!("note: {note}");
-    }
     let mut idle_rounds = 0;
+    let mut noted = false;
     loop {
         match agent.do_work().map_err(ToolError::role("journal"))? {
             Progress::Finished => break,
             Progress::Worked => idle_rounds = 0,
             Progress::Idle => {
+                // Known once the first segment is made.
+                if !noted && let Some(note) = agent.note() {
+                    eprintln!("note: {note}");
+                    noted = true;
+                }
                 args.idle.idle(idle_rounds);
                 idle_rounds += 1;
             }

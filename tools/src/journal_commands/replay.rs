@@ -104,10 +104,7 @@ pub fn run(args: &ReplayArgs) -> Result<()> {
     let mut first = None;
     let mut published = 0_u64;
     let mut payload = Vec::new();
-    loop {
-        let Some((header, bytes)) = range.reader.next()? else {
-            break;
-        };
+    while let Some((header, bytes)) = range.reader.next()? {
         if range
             .to
             .is_some_and(|to| to.is_behind(header.sequence(), header.timestamp()))
