@@ -34,6 +34,19 @@ impl fmt::Display for UtcTime {
     }
 }
 
+impl UtcTime {
+    /// The time that `text` writes, as in an expression: a date, a date and a time of day, or a
+    /// time of day alone, which is on the day of `day`. `None` where it writes none.
+    pub fn parse(text: &str, day: UtcTime) -> Option<UtcTime> {
+        match TimeLiteral::parse(text)? {
+            TimeLiteral::Instant(time) => Some(UtcTime(time)),
+            TimeLiteral::OfDay(time) => (day.0 / NANOS_PER_DAY * NANOS_PER_DAY)
+                .checked_add(time)
+                .map(UtcTime),
+        }
+    }
+}
+
 /// A time in an expression.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum TimeLiteral {

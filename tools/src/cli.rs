@@ -7,7 +7,8 @@ use crate::describe::DescribeArgs;
 use crate::doctor::DoctorArgs;
 use crate::exporter::ExporterArgs;
 use crate::fabric_commands::{CreateArgs, RemoveArgs, SequencerArgs};
-use crate::journal_commands::JournalArgs;
+use crate::journal_bench::JournalBenchArgs;
+use crate::journal_commands::{JournalArgs, ReplayArgs};
 use crate::latency::LatencyArgs;
 use crate::logging::LogFormat;
 use crate::status::StatusArgs;
@@ -17,7 +18,7 @@ use crate::top::TopArgs;
 use crate::torture::{RoleArgs, TortureArgs};
 use crate::tune::TuneArgs;
 use clap::{Parser, Subcommand};
-use selvedge_measure::bench::BenchArgs;
+use selvedge_measure::bench::What;
 
 /// An ultra-low-latency shared-memory messaging fabric: one total order over all producers, read
 /// in place by any number of consumers, journaled for audit and replay.
@@ -38,7 +39,8 @@ pub enum Command {
     /// Play a trading day through the fabric: feed, sequencer, strategy, gateway, journal, replay
     Demo(DemoArgs),
     /// Measure latency and throughput on this host, with a report
-    Bench(BenchArgs),
+    #[command(subcommand)]
+    Bench(Bench),
     /// Create a fabric
     Create(CreateArgs),
     /// Run the sequencer of a fabric until SIGTERM
@@ -76,12 +78,24 @@ pub enum Command {
     Journal(JournalArgs),
     /// Kill and freeze processes of a fabric under load, and account for every message
     Torture(TortureArgs),
+    /// Publish what a journal holds into a live fabric
+    Replay(ReplayArgs),
     /// One process of the demo
     #[command(hide = true)]
     DemoGroup(GroupArgs),
     /// One process of the torture
     #[command(hide = true)]
     TortureRole(RoleArgs),
+}
+
+/// What to measure.
+#[derive(Subcommand, Debug)]
+pub enum Bench {
+    /// The fabric's own paths.
+    #[command(flatten)]
+    Fabric(What),
+    /// The journal against its disk and its hash functions
+    Journal(JournalBenchArgs),
 }
 
 #[cfg(test)]

@@ -182,6 +182,14 @@ pub enum ToolError {
         /// What.
         detail: String,
     },
+    /// An argument is wrong.
+    #[error("{argument}: {problem}")]
+    Argument {
+        /// Which.
+        argument: &'static str,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// A person pressed Ctrl-C.
     #[error("interrupted")]
     Interrupted,

@@ -11,6 +11,7 @@ mod error;
 mod exporter;
 mod fabric_commands;
 mod help;
+mod journal_bench;
 mod journal_commands;
 mod latency;
 mod locate;
@@ -26,7 +27,8 @@ mod torture;
 mod tune;
 
 use clap::{CommandFactory as _, FromArgMatches as _};
-use cli::{Cli, Command};
+use cli::{Bench, Cli, Command};
+use selvedge_measure::bench::BenchArgs;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -51,9 +53,13 @@ fn main() -> ExitCode {
 fn run(command: &Command) -> error::Result<ExitCode> {
     match command {
         Command::Demo(args) => demo::run(args)?,
-        Command::Bench(args) => selvedge_measure::bench::run(args)?,
+        Command::Bench(Bench::Fabric(what)) => {
+            let what = what.clone();
+            selvedge_measure::bench::run(&BenchArgs { what })?;
+        }
+        Command::Bench(Bench::Journal(args)) => journal_bench::run(args)?,
+        Command::Replay(args) => journal_commands::run_replay(args)?,
         Command::DemoGroup(args) => demo::run_group_process(args)?,
-        Command::Bench(args) => selvedge_measure::bench::run(args)?,
         Command::Torture(args) => torture::run(args)?,
         Command::TortureRole(args) => torture::run_role(args)?,
         Command::Create(args) => fabric_commands::create(args)?,
