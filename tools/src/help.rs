@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 const GROUPS: [(&str, &[&str]); 4] = [
     (
         "First minutes",
-        &["demo", "doctor", "check", "bench", "completions"],
+        &["demo", "doctor", "bench", "torture", "check", "completions"],
     ),
     (
         "Run a fabric",
@@ -19,7 +19,7 @@ const GROUPS: [(&str, &[&str]); 4] = [
             "ls", "status", "top", "latency", "tap", "describe", "exporter",
         ],
     ),
-    ("Record and replay", &["journal"]),
+    ("Record and replay", &["journal", "replay"]),
 ];
 
 /// Columns of the help.
