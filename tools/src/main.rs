@@ -53,7 +53,6 @@ fn run(command: &Command) -> error::Result<ExitCode> {
         Command::Demo(args) => demo::run(args)?,
         Command::Bench(args) => selvedge_measure::bench::run(args)?,
         Command::DemoGroup(args) => demo::run_group_process(args)?,
-        Command::Bench(args) => selvedge_measure::bench::run(args)?,
         Command::Torture(args) => torture::run(args)?,
         Command::TortureRole(args) => torture::run_role(args)?,
         Command::Create(args) => fabric_commands::create(args)?,
