@@ -62,9 +62,11 @@ def block_at(data, at, align, segment):
         need(blake3(without(data[at:end], (76, 80), (160, 192))).digest() == block["hash"], "BLAKE3 does not match")
     need(not any(data[end:block["end"]]), "padding is not zero")
     need((block["segment"], block["offset"], block["flags"]) == (segment, at, 0), "the block belongs elsewhere")
-    need(1 <= block["kind"] <= 7 or block["kind"] >= 0x8000, "unknown kind of block")
+    need(1 <= block["kind"] <= 9 or block["kind"] >= 0x8000, "unknown kind of block")
     need((block["kind"] == 1) == (block["frames"] > 0), "wrong number of frames")
-    need(block["last"] == block["first"] + block["frames"] - 1, "sequences contradict the number of frames")
+    gap = block["kind"] == 8 and block["last"] >= block["first"]
+    need(gap or block["last"] == block["first"] + block["frames"] - 1, "sequences contradict the number of frames")
+    block["marks"] = data[at + 96:at + 128]
     block["payload"] = data[at + 192:end]
     return block
 
@@ -72,7 +74,11 @@ def block_at(data, at, align, segment):
 def frames(block):
     """Checks every frame of a Frames block."""
     payload, at, sequence, time = block["payload"], 0, block["first"], block["time0"]
+    marks, due = b"", 0
     while at < len(payload):
+        if at >= due:
+            marks += struct.pack("<II", at, sequence - block["first"])
+            due = (at // 4096 + 1) * 4096
         need(at + 32 <= len(payload), "a frame's header is cut short")
         word0, stamp, _, descriptor = struct.unpack_from("<QQQQ", payload, at)
         length = descriptor & 0xFFFFFF
@@ -83,6 +89,7 @@ def frames(block):
         need(not any(payload[at + 32 + length:end]), "a frame's padding is not zero")
         at, sequence, time = end, sequence + 1, stamp
     need(sequence == block["last"] + 1 and time == block["time1"], "frames and block header differ")
+    need(not blake3 or blake3(marks).digest() == block["marks"], "the hash of the marks is wrong")
 
 
 def merkle(leaves):
@@ -142,9 +149,14 @@ def segment(data, name, state, last):
         at = block["end"]
         if block["kind"] == 7:
             seal = struct.unpack_from("<QQQQQQQQ", block["payload"])
-            need(seal[0] == count and seal[1] == first and seal[2] == first + count - 1, "the seal is wrong")
+            need(seal[0] == count and seal[1] == first and seal[2] == block["last"], "the seal is wrong")
             need(seal[5] == len(leaves) and seal[6] == index_at, "the seal does not match the blocks")
             need(not blake3 or merkle(leaves) == block["payload"][64:96], "the Merkle root is wrong")
+            root, before, chained = (block["payload"][at:at + 32] for at in (64, 96, 128))
+            need(state.get("root", before) == before, "the chain of roots is broken")
+            need(number != 1 or not any(before), "the first root has one before it")
+            need(not blake3 or blake3(b"\2" + before + root).digest() == chained, "the chained root is wrong")
+            state["root"] = chained
             need(not any(data[at:]), "bytes follow the seal")
             state["frames"] += count
             return "sealed"

@@ -25,6 +25,8 @@ mod fabric;
 #[cfg(not(loom))]
 pub mod host;
 #[cfg(not(loom))]
+pub mod latency;
+#[cfg(not(loom))]
 pub mod memory;
 #[cfg(not(loom))]
 mod participants;
@@ -34,7 +36,7 @@ pub mod shared;
 #[cfg(not(loom))]
 pub use error::{ClaimError, FabricError, Result};
 #[cfg(not(loom))]
-pub use fabric::{Fabric, FabricConfig, SequencerView};
+pub use fabric::{Fabric, FabricConfig, Recovery, SequencerView};
 #[cfg(not(loom))]
 pub use participants::{
     Claim, ClaimBytes, Consumer, ConsumerBuilder, Frame, Observer, ObserverBuilder, Output,

@@ -1,15 +1,25 @@
 //! The journal as an agent of the fabric: reads the stream as a gating consumer and appends it.
 
+mod outage;
+
+use crate::error::io_error;
+use crate::format::Action;
+use crate::segment::list_segments;
+use crate::storage::{DirectoryStorage, Storage};
+use crate::view::shared_directory;
+use crate::watch::{Watch, own_activity};
 use crate::{
-    Append, Dictionary, JournalConfig, JournalEnd, JournalError, JournalIdentity, JournalPositions,
-    JournalWriter, Result,
+    AlarmState, Append, Dictionary, JournalConfig, JournalEnd, JournalError, JournalIdentity,
+    JournalPositions, JournalWriter, Record, Result, WhenStopped, WriteMode,
 };
+use outage::{Dropping, Outage};
 use selvedge_fabric::agent::{Agent, AgentError, Progress};
 use selvedge_fabric::frame::system::EndOfStream;
 use selvedge_fabric::message::Message;
 use selvedge_fabric::{Consumer, Fabric, PendingConsumer, Start};
 use std::ops::ControlFlow;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// The name under which the journal reads the stream.
@@ -21,36 +31,89 @@ const RUN: usize = 256;
 /// How long frames may wait in a block that is not full.
 const FLUSH_AFTER: Duration = Duration::from_millis(1);
 
+/// How long all of staging may wait for the disk before frames are left out, where that is
+/// allowed at all.
+const STALL: Duration = Duration::from_millis(250);
+
 /// Writes the stream of a fabric into a journal.
 ///
-/// Frames are copied once, into the writer's block, and the ring is released at once. When the
-/// disk does not keep up, the agent stops reading, the stream fills, and producers wait: nothing
-/// is lost.
+/// Frames are copied once, into staging, and the ring is released at once. When the disk does
+/// not keep up or fails, the agent stops reading, the stream fills, and producers wait: nothing
+/// is lost, unless [`WhenStopped::DeclareGap`] asks for the other thing. The sequencer keeps the
+/// ring for a journal that died, and its successor takes from staging what it had taken.
 pub struct JournalAgent {
     writer: Option<JournalWriter>,
     positions: JournalPositions,
     reading: Reading,
     message_limit: usize,
+    when_stopped: WhenStopped,
+    clock: fn() -> u64,
+    /// Until the sequencer has let the journal in.
+    opening: Option<Opening>,
+    watch: Option<Watch>,
+    outage: Option<Outage>,
+    dropping: Option<Dropping>,
+    no_room_since: Option<Instant>,
     ended: bool,
     unflushed_since: Option<Instant>,
     frames: u64,
     waited: u64,
+    held_back: u64,
     end: Option<JournalEnd>,
+}
+
+/// What a journal is opened with.
+struct Opening {
+    fabric: Fabric,
+    storage: Arc<dyn Storage>,
+    identity: JournalIdentity,
+    dictionary: Dictionary,
+    config: JournalConfig,
+}
+
+impl Opening {
+    fn open(&self, start_sequence: u64) -> Result<JournalWriter> {
+        JournalWriter::open_in(
+            Arc::clone(&self.storage),
+            &self.identity,
+            start_sequence,
+            &self.dictionary,
+            &self.config,
+        )
+    }
 }
 
 enum Reading {
     Pending(PendingConsumer),
-    Attached(Consumer),
+    Attached(Box<Consumer>),
 }
 
 impl JournalAgent {
     /// An agent that writes the stream of `fabric` into `directory`: from its oldest frame on for
     /// a new journal, from where it ends for one that is there.
     ///
+    /// Staging and positions lie in `journal/` in the fabric's directory, unless `config` says
+    /// otherwise.
+    ///
     /// # Errors
     ///
     /// Those of [`JournalWriter::open`], and of attaching a consumer.
     pub fn new(fabric: &Fabric, directory: &Path, config: &JournalConfig) -> Result<Self> {
+        let name = directory.display().to_string();
+        let storage = DirectoryStorage::create(directory).map_err(io_error("create", &name))?;
+        Self::new_in(fabric, Arc::new(storage), config)
+    }
+
+    /// As [`Self::new`], in any storage.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::new`].
+    pub fn new_in(
+        fabric: &Fabric,
+        storage: Arc<dyn Storage>,
+        config: &JournalConfig,
+    ) -> Result<Self> {
         let control = fabric.control();
         let identity = JournalIdentity::new(
             fabric.name(),
@@ -64,11 +127,32 @@ impl JournalAgent {
         for (source, entry) in fabric.sources() {
             dictionary.add_source(source, &entry.name);
         }
-        let oldest = fabric.oldest_sequence();
-        let writer = JournalWriter::open(directory, &identity, oldest, &dictionary, config)?;
-        let start = match writer.next_sequence() {
-            next if next == oldest => Start::Oldest,
-            next => Start::Sequence(next),
+        let shared = config
+            .shared
+            .clone()
+            .unwrap_or_else(|| shared_directory(fabric));
+        let config = JournalConfig {
+            shared: Some(shared.clone()),
+            ..config.clone()
+        };
+        let opening = Opening {
+            fabric: fabric.clone(),
+            storage,
+            identity,
+            dictionary,
+            config,
+        };
+        // A journal that is there says where to go on. A new one begins where the sequencer lets
+        // it in: until then the ring moves on.
+        let mut writer = None;
+        let start = match list_segments(&*opening.storage)?.is_empty() {
+            true => Start::Oldest,
+            false => {
+                let opened = opening.open(fabric.oldest_sequence())?;
+                let next = opened.next_sequence();
+                writer = Some(opened);
+                Start::Sequence(next)
+            }
         };
         let pending = fabric
             .consumer(JOURNAL_CONSUMER)
@@ -76,17 +160,60 @@ impl JournalAgent {
             .essential()
             .begin()
             .map_err(JournalError::Fabric)?;
+        let positions = match &writer {
+            Some(writer) => writer.positions(),
+            None => JournalPositions::shared(
+                &shared.join(crate::POSITIONS_FILE),
+                opening.identity.fabric_id,
+            )?,
+        };
         Ok(JournalAgent {
-            positions: writer.positions(),
-            writer: Some(writer),
+            positions,
+            writer,
             reading: Reading::Pending(pending),
             message_limit: control.message_limit(),
+            when_stopped: opening.config.when_stopped,
+            clock: opening.config.clock,
+            opening: Some(opening),
+            watch: None,
+            outage: None,
+            dropping: None,
+            no_room_since: None,
             ended: false,
             unflushed_since: None,
             frames: 0,
             waited: 0,
+            held_back: 0,
             end: None,
         })
+    }
+
+    /// The sequencer has let the journal in: the ring is held from here on.
+    fn admitted(&mut self, consumer: Consumer) -> Result<()> {
+        let Some(opening) = self.opening.take() else {
+            return Ok(());
+        };
+        let mut writer = match self.writer.take() {
+            Some(writer) => writer,
+            None => opening.open(consumer.position())?,
+        };
+        // Stepped by a test or a replay, a journal must come out the same every time.
+        if opening.config.mode == WriteMode::HelperThread {
+            let detail = format!(
+                "directory {}, {:?}, {:?}, {} frames taken from staging",
+                opening.storage.describe(),
+                opening.config.sync,
+                opening.config.when_stopped,
+                writer.taken_from_staging()
+            );
+            let entry = own_activity(Action::WriterStarted, detail);
+            writer.record(&Record::Activity(vec![entry]))?;
+            self.watch = Watch::start(&opening.fabric, opening.config.clock_bound_ns);
+        }
+        self.positions = writer.positions();
+        self.writer = Some(writer);
+        self.reading = Reading::Attached(Box::new(consumer));
+        Ok(())
     }
 
     /// How far the journal is recorded and durable.
@@ -99,9 +226,19 @@ impl JournalAgent {
         self.frames
     }
 
+    /// What a person should know about how the journal is written: once, after the start.
+    pub fn note(&self) -> Option<String> {
+        self.writer.as_ref().and_then(JournalWriter::note)
+    }
+
     /// Steps in which the disk did not keep up and the stream had to wait.
     pub fn waited(&self) -> u64 {
         self.waited
+    }
+
+    /// How often the stream had to wait for the disk, however long each time.
+    pub fn held_back(&self) -> u64 {
+        self.held_back
     }
 
     /// Where the journal ended, once the agent has finished.
@@ -109,40 +246,77 @@ impl JournalAgent {
         self.end.as_ref()
     }
 
+    /// Whether a frame may be read now: there is room, and the disk works.
+    fn may_read(&mut self) -> Result<bool> {
+        let Some(writer) = &mut self.writer else {
+            return Ok(false);
+        };
+        match writer.has_room(self.message_limit) {
+            Ok(true) => {
+                self.no_room_since = None;
+                if self.outage.take().is_some() && self.positions.alarm().state.stopped() {
+                    let now = (self.clock)();
+                    self.positions.set_alarm(AlarmState::Clear, None, now);
+                }
+                Ok(true)
+            }
+            Ok(false) => {
+                self.waited += 1;
+                if self.no_room_since.is_none() {
+                    self.no_room_since = Some(Instant::now());
+                    self.held_back += 1;
+                    self.positions.set_held_back(self.held_back);
+                }
+                Ok(false)
+            }
+            Err(error) => {
+                let now = (self.clock)();
+                Outage::met(&mut self.outage, error, writer, &self.positions, now)?;
+                Ok(false)
+            }
+        }
+    }
+
     /// Takes frames. How many.
     fn read(&mut self) -> Result<usize> {
+        // Room for the longest message is looked for before each frame, so that a frame once
+        // read is always taken.
+        if !self.may_read()? {
+            let stalled = self
+                .no_room_since
+                .is_some_and(|since| since.elapsed() >= STALL);
+            if self.when_stopped == WhenStopped::DeclareGap && (stalled || self.outage.is_some()) {
+                return self.leave_out();
+            }
+            return Ok(0);
+        }
         let (Reading::Attached(consumer), Some(writer)) = (&mut self.reading, &mut self.writer)
         else {
             return Ok(0);
         };
-        // Room for the longest message is looked for before each frame, so that a frame once
-        // read is always taken.
-        if !writer.has_room(self.message_limit)? {
-            self.waited += 1;
-            return Ok(0);
+        if let Some(dropping) = self.dropping.take_if(|dropping| dropping.last > 0) {
+            writer.declare_gap(dropping.last, dropping.began, dropping.reason)?;
         }
         let (limit, mut failed, mut ended) = (self.message_limit, None, false);
         let read = consumer
             .poll_while(RUN, |frame| {
                 let header = *frame.header();
                 let stored = header.with_flags(selvedge_fabric::frame::Flags::NONE);
-                let appended =
-                    writer
-                        .append(&stored, frame.payload())
-                        .and_then(|append| match append {
-                            Append::Done => writer.has_room(limit),
-                            Append::WouldBlock => Err(JournalError::PromiseBroken {
-                                sequence: header.sequence(),
-                            }),
+                match writer.append(&stored, frame.payload()) {
+                    Ok(Append::Done) => {}
+                    Ok(Append::WouldBlock) => {
+                        failed = Some(JournalError::PromiseBroken {
+                            sequence: header.sequence(),
                         });
-                ended = header.source() == 0 && header.message_type() == EndOfStream::TYPE;
-                match appended {
-                    Ok(true) if !ended => ControlFlow::Continue(()),
-                    Ok(_) => ControlFlow::Break(()),
-                    Err(error) => {
-                        failed = Some(error);
-                        ControlFlow::Break(())
                     }
+                    Err(error) => failed = Some(error),
+                }
+                ended = header.source() == 0 && header.message_type() == EndOfStream::TYPE;
+                // An error of the disk is found again, and dealt with, before the next frame.
+                let room = writer.has_room(limit).unwrap_or(false);
+                match failed.is_none() && room && !ended {
+                    true => ControlFlow::Continue(()),
+                    false => ControlFlow::Break(()),
                 }
             })
             .map_err(JournalError::Fabric)?;
@@ -154,33 +328,114 @@ impl JournalAgent {
         }
     }
 
+    /// Reads frames and leaves them out: the disk does not take them and the fabric must go on.
+    fn leave_out(&mut self) -> Result<usize> {
+        let Reading::Attached(consumer) = &mut self.reading else {
+            return Ok(0);
+        };
+        let alarm = self.positions.alarm();
+        let dropping = self.dropping.get_or_insert_with(|| Dropping {
+            last: 0,
+            began: (self.clock)(),
+            reason: if alarm.state.stopped() {
+                alarm.state
+            } else {
+                AlarmState::Other
+            },
+        });
+        let mut ended = false;
+        let read = consumer
+            .poll_while(RUN, |frame| {
+                let header = frame.header();
+                ended = header.source() == 0 && header.message_type() == EndOfStream::TYPE;
+                match ended {
+                    true => ControlFlow::Break(()),
+                    false => {
+                        dropping.last = header.sequence();
+                        ControlFlow::Continue(())
+                    }
+                }
+            })
+            .map_err(JournalError::Fabric)?;
+        if ended {
+            dropping.last += 1;
+            self.ended = true;
+        }
+        Ok(read)
+    }
+
+    fn take_records(&mut self) -> Result<()> {
+        let (Some(watch), Some(writer)) = (&self.watch, &mut self.writer) else {
+            return Ok(());
+        };
+        if self.outage.is_some() || self.dropping.is_some() {
+            return Ok(());
+        }
+        if let Some(record) = watch.take() {
+            if let Record::Clock(clock) = &record {
+                self.positions.note_clock(clock, (self.clock)());
+            }
+            match writer.record(&record) {
+                // Too many wait, or the disk fails, which is dealt with where frames are read.
+                Ok(_) | Err(JournalError::Stopped { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<Progress> {
+        // What waits for the disk, and a gap not yet declared, come first.
+        if !self.may_read()? {
+            return Ok(Progress::Idle);
+        }
+        let Some(mut writer) = self.writer.take() else {
+            return Ok(Progress::Finished);
+        };
+        if let Some(dropping) = self.dropping.take_if(|dropping| dropping.last > 0) {
+            writer.declare_gap(dropping.last, dropping.began, dropping.reason)?;
+        }
+        if self.watch.take().is_some() {
+            let entry = own_activity(Action::WriterFinished, "the stream has ended".to_owned());
+            writer.record(&Record::Activity(vec![entry]))?;
+        }
+        self.end = Some(writer.finish()?);
+        Ok(Progress::Finished)
+    }
+
     fn step(&mut self) -> Result<Progress> {
         if let Reading::Pending(pending) = &mut self.reading {
             return match pending.poll().map_err(JournalError::Fabric)? {
-                Some(consumer) => {
-                    self.reading = Reading::Attached(consumer);
-                    Ok(Progress::Worked)
-                }
+                Some(consumer) => self.admitted(consumer).map(|()| Progress::Worked),
                 None => Ok(Progress::Idle),
             };
         }
+        if self.ended {
+            return self.finish();
+        }
         let read = self.read()?;
-        if self.ended
-            && let Some(writer) = self.writer.take()
-        {
-            self.end = Some(writer.finish()?);
-            return Ok(Progress::Finished);
+        if self.ended {
+            return self.finish();
         }
         if read > 0 {
             self.unflushed_since.get_or_insert_with(Instant::now);
-        } else if let Some(since) = self.unflushed_since
+            return Ok(Progress::Worked);
+        }
+        self.take_records()?;
+        if let Some(since) = self.unflushed_since
             && since.elapsed() >= FLUSH_AFTER
+            && self.outage.is_none()
             && let Some(writer) = &mut self.writer
         {
-            writer.flush()?;
-            self.unflushed_since = None;
+            match writer.flush() {
+                Ok(()) => self.unflushed_since = None,
+                Err(error) => {
+                    let now = (self.clock)();
+                    Outage::met(&mut self.outage, error, writer, &self.positions, now)?;
+                }
+            }
         }
-        Ok(Progress::of(read))
+        Ok(Progress::Idle)
     }
 }
 

@@ -1,13 +1,15 @@
 //! A block in memory: filled with frames, then closed with its header.
 
-use crate::buffer::AlignedBuffer;
 use crate::format::{BLOCK_HEADER_BYTES, BLOCK_MAGIC, BlockHeader, BlockKind, frame_bytes_on_disk};
+use crate::marks::Marks;
+use crate::staging::SlotMemory;
 use selvedge_fabric::frame::{FRAME_HEADER_BYTES, Flags, FrameHeader};
 use zerocopy::IntoBytes;
 
 /// A block being filled: room for the header, then the payload so far.
 pub(crate) struct BlockBuffer {
-    memory: AlignedBuffer,
+    memory: SlotMemory,
+    marks: Marks,
     used: usize,
     pub(crate) frame_count: u32,
     pub(crate) first_sequence: u64,
@@ -30,8 +32,14 @@ pub(crate) struct BlockPlace {
 impl BlockBuffer {
     /// An empty block of at most `block_bytes`, header included.
     pub(crate) fn new(block_bytes: usize) -> Self {
+        Self::in_slot(SlotMemory::private(block_bytes))
+    }
+
+    /// An empty block in a slot of staging, as large as that.
+    pub(crate) fn in_slot(memory: SlotMemory) -> Self {
         BlockBuffer {
-            memory: AlignedBuffer::new(block_bytes),
+            marks: Marks::with_capacity(memory.len()),
+            memory,
             used: BLOCK_HEADER_BYTES,
             frame_count: 0,
             first_sequence: 0,
@@ -43,6 +51,8 @@ impl BlockBuffer {
 
     /// Forgets the payload.
     pub(crate) fn clear(&mut self) {
+        self.memory.empty();
+        self.marks.clear();
         self.used = BLOCK_HEADER_BYTES;
         self.frame_count = 0;
     }
@@ -76,14 +86,18 @@ impl BlockBuffer {
         let (body, padding) = body.split_at_mut(payload.len());
         body.copy_from_slice(payload);
         padding.fill(0);
+        self.marks
+            .frame(self.used - BLOCK_HEADER_BYTES, self.frame_count);
         self.used = end;
         if self.frame_count == 0 {
             self.first_sequence = header.sequence();
             self.first_timestamp = header.timestamp();
+            self.memory.begin(header.sequence());
         }
         self.frame_count += 1;
         self.last_sequence = header.sequence();
         self.last_timestamp = header.timestamp();
+        self.memory.commit(end - BLOCK_HEADER_BYTES);
     }
 
     /// Makes it a block without frames: this payload, between `next_sequence − 1` and it.
@@ -97,6 +111,17 @@ impl BlockBuffer {
         self.last_sequence = next_sequence.saturating_sub(1);
         self.first_timestamp = timestamp;
         self.last_timestamp = timestamp;
+    }
+
+    /// Of a block without frames: says that it stands for the sequences up to this one.
+    pub(crate) fn set_last_sequence(&mut self, last_sequence: u64) {
+        self.last_sequence = last_sequence;
+    }
+
+    /// The bytes that [`Self::close`] gave, again.
+    pub(crate) fn closed_bytes(&self, alignment: usize) -> &[u8] {
+        let end = self.used.next_multiple_of(alignment);
+        self.memory.bytes().get(..end).unwrap_or_default()
     }
 
     /// Puts the header in front and zeros behind; returns the header and the bytes to write.
@@ -116,6 +141,7 @@ impl BlockBuffer {
             frame_count: self.frame_count,
             durable_blocks: place.durable_blocks,
             previous_hash: place.previous_hash,
+            marks_hash: self.marks.hash(),
             ..BlockHeader::zeroed()
         };
         let end = self.used.next_multiple_of(place.alignment);

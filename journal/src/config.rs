@@ -2,6 +2,7 @@
 
 use crate::error::JournalError;
 use crate::format::{MAX_BLOCK_ALIGNMENT, MAX_BLOCK_BYTES, MIN_BLOCK_ALIGNMENT};
+use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// When written blocks are made durable (`fdatasync`). Sealing a segment always syncs it.
@@ -27,6 +28,16 @@ pub enum WriteMode {
     Inline,
 }
 
+/// What the journal does with the stream while the disk is full or fails.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum WhenStopped {
+    /// Holds the fabric back until the disk writes again: nothing is lost.
+    HoldBack,
+    /// Lets the fabric go on and leaves out what comes, and says so: a Gap block with the exact
+    /// range as soon as the disk writes again.
+    DeclareGap,
+}
+
 /// How a journal is written. What lies on disk can be read whatever the configuration was.
 #[derive(Clone, Debug)]
 pub struct JournalConfig {
@@ -39,8 +50,24 @@ pub struct JournalConfig {
     /// Size at which a segment is sealed and the next one begun; reserved on disk ahead. From
     /// 64 KiB to 64 GiB. A segment always takes at least one block of frames.
     pub segment_bytes: u64,
-    /// Blocks in memory, 2 to 1024: the depth of the queue to the helper thread.
+    /// Slots of staging, a block each, 2 to 1024. A block keeps its slot until it is durable: half
+    /// of them should hold what arrives during a sync.
     pub buffers: usize,
+    /// Writes under way at once, 1 to 16, with a helper thread.
+    pub depth: usize,
+    /// Directory in shared memory for the files `staging` and `positions`: with it a writer that
+    /// is killed loses nothing that it took. `None` keeps both in this process.
+    pub shared: Option<PathBuf>,
+    /// Space that should stay free on the file system once the next segment is reserved; below
+    /// it the alarm [`SpaceLow`](crate::AlarmState::SpaceLow) is raised. 0 for none.
+    pub reserve_bytes: u64,
+    /// What to do with frames that cannot be written.
+    pub when_stopped: WhenStopped,
+    /// The bound of the host clock's error, nanoseconds; beyond it the journal records a breach and
+    /// raises an alarm. 0 for none. MiFID II asks for 100,000.
+    pub clock_bound_ns: u64,
+    /// Signs the seals of segments.
+    pub signer: Option<crate::Signer>,
     /// When written blocks are made durable.
     pub sync: SyncPolicy,
     /// Which thread writes.
@@ -50,14 +77,20 @@ pub struct JournalConfig {
 }
 
 impl Default for JournalConfig {
-    /// Blocks of 512 KiB aligned to 4096, segments of 256 MiB, 8 buffers, synced every 10 ms by
+    /// Blocks of 512 KiB aligned to 4096, segments of 256 MiB, 64 buffers (32 MiB), synced every 10 ms by
     /// a helper thread.
     fn default() -> Self {
         JournalConfig {
             block_bytes: 512 << 10,
             block_alignment: 4096,
             segment_bytes: 256 << 20,
-            buffers: 8,
+            buffers: 64,
+            depth: 2,
+            shared: None,
+            reserve_bytes: 0,
+            when_stopped: WhenStopped::HoldBack,
+            clock_bound_ns: 0,
+            signer: None,
             sync: SyncPolicy::EveryInterval(Duration::from_millis(10)),
             mode: WriteMode::HelperThread,
             clock: system_clock,
@@ -107,11 +140,17 @@ impl JournalConfig {
             self.buffers as u64,
             "2 to 1024",
             (2..=1024).contains(&self.buffers),
+        )?;
+        setting(
+            "depth",
+            self.depth as u64,
+            "1 to 16",
+            (1..=16).contains(&self.depth),
         )
     }
 }
 
-fn system_clock() -> u64 {
+pub(crate) fn system_clock() -> u64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0, |since| since.as_nanos() as u64)

@@ -2,8 +2,9 @@
 
 use selvedge_fabric::frame::system::{SourceJoined, TYPE_REGISTERED};
 use selvedge_fabric::frame::{FrameHeader, MessageType, SourceId, TopicId};
-use selvedge_fabric::message::{Message, MessageSchema};
+use selvedge_fabric::message::{FieldKind, FieldSchema, Message, MessageSchema};
 use std::collections::BTreeMap;
+use std::ops::Range;
 use zerocopy::FromBytes;
 
 /// The most bytes an encoded dictionary takes. What is registered beyond it is in the stream, but
@@ -15,6 +16,9 @@ const KIND_TYPE: u16 = 1;
 const KIND_SOURCE: u16 = 2;
 const KIND_TOPIC: u16 = 3;
 const KIND_INCOMPLETE: u16 = 4;
+const KIND_NAME: u16 = 5;
+/// Bytes of a name's entry before its texts: the number, the length of the dictionary's name.
+const NAME_HEADER_BYTES: usize = 16;
 
 /// Message schemas by type, names of sources and topics by number.
 ///
@@ -24,8 +28,63 @@ pub struct Dictionary {
     types: BTreeMap<MessageType, MessageSchema>,
     sources: BTreeMap<SourceId, String>,
     topics: BTreeMap<TopicId, String>,
+    /// By the dictionary's name, then by number.
+    names: BTreeMap<String, BTreeMap<u64, String>>,
+    /// Message types that give names to numbers. Follows from the schemas.
+    directories: Vec<DirectoryType>,
     encoded_bytes: usize,
     incomplete: bool,
+}
+
+/// A message type whose messages each give one number its name: its name ends with that of the
+/// dictionary and `_directory`, it has a field of that dictionary, and one of text called `name`,
+/// or else its first of text.
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct DirectoryType {
+    message_type: MessageType,
+    dictionary: String,
+    number: Range<usize>,
+    text: Range<usize>,
+}
+
+impl DirectoryType {
+    fn of(schema: &MessageSchema) -> Option<Self> {
+        let number = schema.fields.iter().find(|field| {
+            !field.dictionary.is_empty()
+                && field.size <= 8
+                && schema
+                    .name
+                    .strip_suffix("_directory")
+                    .is_some_and(|name| name.ends_with(&field.dictionary))
+        })?;
+        let text = |field: &&FieldSchema| field.kind == FieldKind::Text;
+        let name = schema
+            .fields
+            .iter()
+            .filter(text)
+            .find(|field| field.name == "name");
+        let text = name.or_else(|| schema.fields.iter().find(text))?;
+        let range = |field: &FieldSchema| {
+            usize::from(field.offset)..usize::from(field.offset) + usize::from(field.size)
+        };
+        Some(DirectoryType {
+            message_type: schema.message_type,
+            dictionary: number.dictionary.clone(),
+            number: range(number),
+            text: range(text),
+        })
+    }
+
+    /// The number that a message names, and the name.
+    fn read<'p>(&self, payload: &'p [u8]) -> Option<(u64, &'p str)> {
+        let number = payload.get(self.number.clone())?;
+        let number = number
+            .iter()
+            .rev()
+            .fold(0, |word, byte| word << 8 | u64::from(*byte));
+        let text = std::str::from_utf8(payload.get(self.text.clone())?).ok()?;
+        Some((number, text.trim_end_matches([' ', '\0'])))
+    }
 }
 
 impl Dictionary {
@@ -59,6 +118,28 @@ impl Dictionary {
         self.topics.iter().map(|(id, name)| (*id, name.as_str()))
     }
 
+    /// What `number` stands for in the dictionary `dictionary`, such as `symbol`.
+    pub fn name(&self, dictionary: &str, number: u64) -> Option<&str> {
+        self.names.get(dictionary)?.get(&number).map(String::as_str)
+    }
+
+    /// All names: dictionary, number, name.
+    pub fn names(&self) -> impl Iterator<Item = (&str, u64, &str)> {
+        self.names.iter().flat_map(|(dictionary, names)| {
+            names
+                .iter()
+                .map(|(number, name)| (dictionary.as_str(), *number, name.as_str()))
+        })
+    }
+
+    /// Whether messages of this type give names to numbers.
+    #[inline]
+    pub(crate) fn is_directory(&self, message_type: MessageType) -> bool {
+        self.directories
+            .iter()
+            .any(|directory| directory.message_type == message_type)
+    }
+
     /// Whether something did not fit into [`MAX_DICTIONARY_BYTES`].
     pub fn is_incomplete(&self) -> bool {
         self.incomplete
@@ -74,6 +155,9 @@ impl Dictionary {
             bytes.len()
         });
         if self.account(encoded.len(), old) {
+            self.directories
+                .retain(|directory| directory.message_type != schema.message_type);
+            self.directories.extend(DirectoryType::of(&schema));
             self.types.insert(schema.message_type, schema);
         }
     }
@@ -92,6 +176,18 @@ impl Dictionary {
         }
     }
 
+    /// Adds or replaces what a number stands for in a dictionary.
+    pub fn add_name(&mut self, dictionary: &str, number: u64, name: &str) {
+        let size = |name: &str| NAME_HEADER_BYTES + dictionary.len() + name.len();
+        let old = self.name(dictionary, number).map(size);
+        if self.account(size(name), old) {
+            self.names
+                .entry(dictionary.to_owned())
+                .or_default()
+                .insert(number, name.to_owned());
+        }
+    }
+
     /// Adds everything that `other` holds.
     pub fn merge(&mut self, other: &Dictionary) {
         for schema in other.schemas() {
@@ -102,6 +198,9 @@ impl Dictionary {
         }
         for (topic, name) in other.topics() {
             self.add_topic(topic, name);
+        }
+        for (dictionary, number, name) in other.names() {
+            self.add_name(dictionary, number, name);
         }
         self.incomplete |= other.incomplete;
     }
@@ -122,7 +221,20 @@ impl Dictionary {
 
     /// What a frame of the stream adds to the dictionary; `None` for an ordinary frame, and for
     /// one whose payload is not what its type says.
-    pub(crate) fn from_frame(header: &FrameHeader, payload: &[u8]) -> Option<Dictionary> {
+    pub(crate) fn news_in(&self, header: &FrameHeader, payload: &[u8]) -> Option<Dictionary> {
+        let directory = self
+            .directories
+            .iter()
+            .find(|directory| directory.message_type == header.message_type());
+        if let Some(directory) = directory {
+            let (number, name) = directory.read(payload)?;
+            if self.name(&directory.dictionary, number) == Some(name) {
+                return None;
+            }
+            let mut added = Dictionary::default();
+            added.add_name(&directory.dictionary, number, name);
+            return Some(added);
+        }
         if header.source() != 0 {
             return None;
         }
@@ -165,6 +277,14 @@ impl Dictionary {
                 out.extend_from_slice(name.as_bytes())
             });
         }
+        for (dictionary, number, name) in self.names() {
+            entry(KIND_NAME, 0, &|out| {
+                out.extend_from_slice(&number.to_le_bytes());
+                out.extend_from_slice(&(dictionary.len() as u64).to_le_bytes());
+                out.extend_from_slice(dictionary.as_bytes());
+                out.extend_from_slice(name.as_bytes());
+            });
+        }
         if self.incomplete {
             entry(KIND_INCOMPLETE, 0, &|_| ());
         }
@@ -194,6 +314,20 @@ impl Dictionary {
                 }
                 KIND_SOURCE => self.add_source(id, name()?),
                 KIND_TOPIC => self.add_topic(id, name()?),
+                KIND_NAME => {
+                    let short = "a dictionary's name ends early";
+                    let (head, texts) = body.split_at_checked(NAME_HEADER_BYTES).ok_or(short)?;
+                    let word = |at: usize| {
+                        let bytes = head.iter().skip(at).take(8).rev();
+                        bytes.fold(0_u64, |word, byte| word << 8 | u64::from(*byte))
+                    };
+                    let length = usize::try_from(word(8)).map_err(|_| short)?;
+                    let (dictionary, name) = std::str::from_utf8(texts)
+                        .map_err(|_| "a dictionary name is not UTF-8")?
+                        .split_at_checked(length)
+                        .ok_or(short)?;
+                    self.add_name(dictionary, word(0), name);
+                }
                 KIND_INCOMPLETE => self.incomplete = true,
                 _ => {}
             }
@@ -219,6 +353,8 @@ mod tests {
         dictionary.add_source(3, "feed");
         dictionary.add_source(3, "feed-a");
         dictionary.add_topic(9, "equities");
+        dictionary.add_name("symbol", 70_000, "GOOG");
+        dictionary.add_name("symbol", 1, "AAPL");
         dictionary
     }
 

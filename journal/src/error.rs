@@ -1,6 +1,7 @@
 //! The one error type of this crate.
 
 use crate::fault::{BlockFault, SegmentFault};
+use crate::positions::AlarmState;
 use std::io;
 use std::sync::Arc;
 
@@ -157,6 +158,76 @@ pub enum JournalError {
         /// The last there is (`first - 1` when there is none).
         last: u64,
     },
+    /// A file in shared memory is not what it should be.
+    #[error("{file} is not a {what} of this version: stop whoever uses it and remove it")]
+    SharedFile {
+        /// The file.
+        file: String,
+        /// What it should be.
+        what: &'static str,
+    },
+    /// The journal declares that frames are missing.
+    #[error(
+        "frames {first} to {last} are missing: the journal was told to leave them out rather than to hold the fabric back; say that gaps are allowed to go on behind them"
+    )]
+    Gap {
+        /// The first sequence missing.
+        first: u64,
+        /// The last sequence missing.
+        last: u64,
+    },
+    /// A position was not reached in time.
+    #[error(
+        "sequence {sequence} is not {level} yet, the journal has come to {reached} (alarm: {alarm:?}): see whether it runs and its disk works"
+    )]
+    NotReached {
+        /// `recorded` or `durable`.
+        level: &'static str,
+        /// The sequence waited for.
+        sequence: u64,
+        /// How far the journal has come.
+        reached: u64,
+        /// What is the matter with it.
+        alarm: AlarmState,
+    },
+    /// A segment is not sealed yet.
+    #[error("{file} is not sealed yet: wait until it is, or end the journal")]
+    NotSealed {
+        /// The segment.
+        file: String,
+    },
+    /// A proof does not hold.
+    #[error("the proof does not hold: {problem}")]
+    Proof {
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// A snapshot of state is not one, or not this machine's.
+    #[error("the snapshot cannot be used: {problem}")]
+    Snapshot {
+        /// What is wrong.
+        problem: String,
+    },
+    /// A stored position is beyond what there is.
+    #[error(
+        "position {sequence} lies beyond the end of the stream, {end}: what it stood for was lost with the host's memory; begin anew from a position that is durable"
+    )]
+    PositionLost {
+        /// The position.
+        sequence: u64,
+        /// The last sequence there is.
+        end: u64,
+    },
+    /// A file is not a key.
+    #[error(
+        "{file} is not a key file: it must hold `{expected}` and 64 hexadecimal digits; make one with `selvedge journal keygen`"
+    )]
+    KeyFile {
+        /// The file.
+        file: String,
+        /// What it begins with.
+        expected: &'static str,
+    },
     /// The helper thread is gone.
     #[error("the journal's helper thread has ended unexpectedly: open the journal again")]
     HelperGone,
@@ -171,6 +242,27 @@ pub enum JournalError {
         /// The frame.
         sequence: u64,
     },
+}
+
+impl JournalError {
+    /// What the host said, if the host is the cause.
+    pub fn host_error(&self) -> Option<&io::Error> {
+        match self {
+            JournalError::Io { source, .. } => Some(source),
+            JournalError::Stopped { cause } => cause.host_error(),
+            _ => None,
+        }
+    }
+
+    /// The alarm that this error is.
+    pub(crate) fn alarm(&self) -> AlarmState {
+        match self.host_error().map(io::Error::kind) {
+            Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => AlarmState::NoSpace,
+            Some(io::ErrorKind::ReadOnlyFilesystem) => AlarmState::ReadOnly,
+            Some(_) => AlarmState::InputOutput,
+            None => AlarmState::Other,
+        }
+    }
 }
 
 fn remedy(source: &io::Error) -> &'static str {

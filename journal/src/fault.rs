@@ -65,6 +65,9 @@ pub enum BlockFault {
     /// The payload of another kind of block is wrong.
     #[error("{0}")]
     Payload(&'static str),
+    /// The block was written before a sync that failed: the disk may not hold it.
+    #[error("the block may not be on the disk: a sync failed after it was written")]
+    NotDurable,
     /// A segment ends without a seal although another follows.
     #[error("the segment ends without a seal, yet another segment follows")]
     NotSealed,

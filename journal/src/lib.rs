@@ -47,35 +47,62 @@ mod dictionary;
 mod digest;
 mod error;
 mod fault;
+mod follower;
 pub mod format;
 mod frames;
+mod host_clock;
 mod identity;
+mod keys;
+mod marks;
 mod merkle;
 mod positions;
+mod proof;
 mod reader;
+mod record;
 mod recovery;
+mod retain;
+mod revive;
 mod segment;
 mod sink;
 mod sources;
+pub mod staging;
+mod state_machine;
 pub mod storage;
+mod summary;
 mod tail;
 mod verify;
+mod view;
+mod watch;
 mod writer;
 
 pub use agent::{JOURNAL_CONSUMER, JournalAgent};
-pub use config::{JournalConfig, SyncPolicy, WriteMode};
+pub use config::{JournalConfig, SyncPolicy, WhenStopped, WriteMode};
 pub use dictionary::{Dictionary, MAX_DICTIONARY_BYTES};
 pub use digest::{Digest, digest, digest_in};
 pub use error::JournalError;
 pub use fault::{BlockFault, SegmentFault};
+pub use follower::{FollowFrom, Follower, FollowerPlace};
 pub use identity::JournalIdentity;
+pub use keys::{PublicKey, SignatureState, Signer, check_signature, parse_hash};
+pub use marks::{MARK_BYTES, MARK_EVERY, Marks};
 pub use merkle::{MerkleBuilder, merkle_leaf, merkle_node};
-pub use positions::JournalPositions;
+pub use positions::{
+    Alarm, AlarmState, JournalPositions, POSITIONS_BYTES, POSITIONS_MAGIC, POSITIONS_VERSION,
+};
+pub use proof::{MAX_PROOF_BYTES, PROOF_MAGIC, ProvenMessage, check_proof, prove, prove_in};
 pub use reader::{JournalReader, ReadOptions};
+pub use record::Record;
 pub use recovery::{JournalEnd, inspect, inspect_in};
+pub use retain::{RetainOptions, RetiredSegment, retain_in};
+pub use revive::recovery_from;
+pub use state_machine::{
+    FrameCounts, MAX_SNAPSHOT_BYTES, StateMachine, StateSnapshot, replay_into,
+};
+pub use summary::{JournalSummary, SegmentSummary, summarise};
 pub use tail::{Tail, TornTail};
 pub use verify::{Damage, Progress, Report, Verdict, VerifyOptions, verify, verify_in};
-pub use writer::{Append, JournalWriter};
+pub use view::{JournalView, shared_directory};
+pub use writer::{Append, JournalWriter, POSITIONS_FILE, STAGING_FILE};
 
 /// A result whose error is a [`JournalError`].
 pub type Result<T> = std::result::Result<T, JournalError>;

@@ -22,6 +22,8 @@ pub struct ReadOptions {
     /// Computes the BLAKE3 hash of every block too. That each block names the hash of the one
     /// before it is checked in any case.
     pub check_hashes: bool,
+    /// Goes over gaps that the journal declares. Without it they are an error.
+    pub allow_gaps: bool,
 }
 
 /// Streams the frames of a journal, in order, without a gap.
@@ -44,6 +46,10 @@ pub struct JournalReader {
     timestamp: u64,
     /// Frames below this are not wanted.
     from: u64,
+    /// Frames stamped before this are not wanted.
+    from_time: u64,
+    /// A declared gap that the reader stands before.
+    gap: Option<(u64, u64)>,
 }
 
 impl JournalReader {
@@ -85,6 +91,8 @@ impl JournalReader {
             sequence,
             timestamp: 0,
             from: sequence,
+            from_time: 0,
+            gap: None,
         })
     }
 
@@ -142,6 +150,8 @@ impl JournalReader {
         self.dictionary = Dictionary::default();
         self.block = None;
         self.from = sequence;
+        self.gap = None;
+        self.from_time = 0;
         self.sequence = self.segment.header.first_sequence;
         self.timestamp = 0;
         self.jump_by_index(sequence)?;
@@ -166,6 +176,65 @@ impl JournalReader {
                 _ => return Ok(()),
             }
         }
+    }
+
+    /// Goes to the first frame stamped at or after `timestamp` (UTC nanoseconds), or to the end
+    /// where every frame is older.
+    ///
+    /// Finds segment and block by halving; only blocks of one segment are read, and none but the
+    /// last where it is sealed.
+    ///
+    /// # Errors
+    /// As [`Self::seek`].
+    pub fn seek_time(&mut self, timestamp: u64) -> Result<(), JournalError> {
+        let names = list_segments(&*self.storage)?;
+        check_numbers(&names)?;
+        // The first block of a segment is stamped as the last frame before it.
+        let (mut low, mut high) = (0, names.len());
+        while low < high {
+            let middle = low + (high - low) / 2;
+            let Some(&name) = names.get(middle) else {
+                break;
+            };
+            let mut segment = SegmentReader::open(&*self.storage, name, false)?;
+            let older = match segment.block_at(segment.offset)? {
+                Ok(block) => block.last_timestamp < timestamp,
+                Err(fault) => return Err(segment.damaged(fault)),
+            };
+            if older {
+                low = middle + 1
+            } else {
+                high = middle
+            }
+        }
+        let Some(&name) = names.get(low.saturating_sub(1)) else {
+            return Ok(());
+        };
+        let mut segment = SegmentReader::open(&*self.storage, name, false)?;
+        let first = match segment.index()? {
+            Some(index) => index
+                .iter()
+                .take_while(|entry| entry.first_timestamp < timestamp)
+                .filter(|entry| entry.kind == BlockKind::Frames as u16)
+                .last()
+                .map(|entry| entry.first_sequence),
+            // Not sealed, or the index is gone: the blocks themselves are one.
+            None => {
+                let mut last = None;
+                while let Step::Block(block) = segment.next_block()? {
+                    if block.first_timestamp >= timestamp {
+                        break;
+                    }
+                    if block.kind == BlockKind::Frames as u16 {
+                        last = Some(block.first_sequence);
+                    }
+                }
+                last
+            }
+        };
+        self.seek(first.unwrap_or(name.first_sequence))?;
+        self.from_time = timestamp;
+        Ok(())
     }
 
     /// Stands before the block that holds `sequence`, with the dictionary as it is there. Without
@@ -233,8 +302,9 @@ impl JournalReader {
                     let frame = frame_at(payload, self.at, self.sequence, self.timestamp)
                         .map_err(|fault| self.damaged_block(block, fault))?;
                     let header = frame.header;
-                    if header.message_type() >= FIRST_SYSTEM_TYPE
-                        && let Some(added) = Dictionary::from_frame(&header, frame.payload)
+                    if (header.message_type() >= FIRST_SYSTEM_TYPE
+                        || self.dictionary.is_directory(header.message_type()))
+                        && let Some(added) = self.dictionary.news_in(&header, frame.payload)
                     {
                         self.dictionary.merge(&added);
                     }
@@ -242,7 +312,7 @@ impl JournalReader {
                     self.at = frame.next;
                     self.sequence = header.sequence().saturating_add(1);
                     self.timestamp = header.timestamp();
-                    if header.sequence() >= self.from {
+                    if header.sequence() >= self.from && header.timestamp() >= self.from_time {
                         return Ok(Some((header, start..start + header.length())));
                     }
                     continue;
@@ -285,6 +355,9 @@ impl JournalReader {
     fn advance_block(&mut self) -> Result<bool, JournalError> {
         let mut looked_again = false;
         loop {
+            if let Some((first, last)) = self.gap {
+                return Err(JournalError::Gap { first, last });
+            }
             if self.sealed {
                 if !self.next_segment()? {
                     return Ok(false);
@@ -303,6 +376,12 @@ impl JournalReader {
                         decoded.map_err(|problem| {
                             self.damaged_block(&block, BlockFault::Payload(problem))
                         })?;
+                    }
+                    Some(BlockKind::Gap) => {
+                        self.sequence = block.last_sequence.saturating_add(1);
+                        if !self.options.allow_gaps && block.last_sequence >= self.from {
+                            self.gap = Some((block.first_sequence, block.last_sequence));
+                        }
                     }
                     Some(BlockKind::Seal) => self.sealed = true,
                     _ => {}
@@ -362,6 +441,11 @@ impl JournalReader {
         self.segment = next;
         self.sealed = false;
         Ok(true)
+    }
+
+    /// Goes on behind the gap that [`Self::next`] reported.
+    pub fn skip_gap(&mut self) {
+        self.gap = None;
     }
 
     /// Reads on to the end of the journal, past all frames, and tells how it ends.

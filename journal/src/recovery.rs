@@ -3,15 +3,17 @@
 use crate::dictionary::Dictionary;
 use crate::error::JournalError;
 use crate::fault::{BlockFault, SegmentFault};
-use crate::format::{BlockHeader, BlockKind, Hash, SegmentName};
+use crate::format::{BlockHeader, BlockKind, Hash, Seal, SegmentName};
 use crate::frames::frame_at;
 use crate::identity::JournalIdentity;
+use crate::marks::Marks;
 use crate::segment::{SegmentReader, Step, Tally, list_segments};
 use crate::sources::SourcePositions;
 use crate::storage::{DirectoryStorage, Storage};
-use crate::tail::{Tail, TailState, examine};
+use crate::tail::{Tail, TailState, TornTail, examine, last_used_byte};
 use selvedge_fabric::frame::SourceId;
 use std::path::Path;
+use zerocopy::FromBytes;
 
 /// Where a journal ends.
 #[derive(Clone, PartialEq, Debug)]
@@ -62,20 +64,36 @@ pub(crate) struct LastSegment {
     pub(crate) tally: Tally,
     pub(crate) dictionary: Dictionary,
     pub(crate) sources: SourcePositions,
+    /// Chained root of the last sealed segment, this one included; zeros for none.
+    pub(crate) chained_root: Hash,
 }
 
 impl LastSegment {
     /// Reads it; `None` when there is no segment at all.
     pub(crate) fn read(storage: &dyn Storage) -> Result<Option<Self>, JournalError> {
+        Self::read_up_to(storage, u64::MAX)
+    }
+
+    /// As [`Self::read`], but believes nothing of the blocks from number `limit` on: a sync
+    /// failed after they were written, so that what is read may not be what the disk holds.
+    pub(crate) fn read_up_to(
+        storage: &dyn Storage,
+        limit: u64,
+    ) -> Result<Option<Self>, JournalError> {
         let names = list_segments(storage)?;
         let Some(&last) = names.last() else {
             return Ok(None);
         };
         check_numbers(&names)?;
         let mut segment = SegmentReader::open(storage, last, true)?;
+        let mut chained_root = [0; 32];
         if let [.., before, _] = names.as_slice() {
             let mut before = SegmentReader::open(storage, *before, true)?;
-            if before.seal_hash()? != Some(segment.header.previous_hash) {
+            let seal = before.seal()?;
+            if let Some((_, seal)) = &seal {
+                chained_root = seal.chained_root;
+            }
+            if seal.map(|(block, _)| block.hash) != Some(segment.header.previous_hash) {
                 return Err(JournalError::Segment {
                     file: segment.file_name,
                     fault: SegmentFault::Chain,
@@ -86,8 +104,27 @@ impl LastSegment {
         let mut dictionary = Dictionary::default();
         let mut sources = SourcePositions::new();
         let tail = loop {
+            let before = (segment.chain, segment.offset);
             match segment.next_block()? {
-                Step::Block(block) if block.kind == BlockKind::Seal as u16 => break Tail::Sealed,
+                Step::Block(block) if block.block_number >= limit && tally.index.len() > 1 => {
+                    (segment.chain, segment.offset) = before;
+                    let end = last_used_byte(&mut segment, before.1)?;
+                    break Tail::Torn(TornTail {
+                        file: segment.file_name.clone(),
+                        offset: before.1,
+                        bytes: end - before.1,
+                        whole_blocks: 1,
+                        block: before.0.block_number,
+                        sequence: before.0.sequence,
+                        fault: BlockFault::NotDurable,
+                    });
+                }
+                Step::Block(block) if block.kind == BlockKind::Seal as u16 => {
+                    if let Ok(seal) = Seal::read_from_bytes(segment.payload()) {
+                        chained_root = seal.chained_root;
+                    }
+                    break Tail::Sealed;
+                }
                 Step::Block(block) => {
                     learn(&segment, &block, &mut dictionary, &mut sources)
                         .map_err(|fault| segment.damaged(fault))?;
@@ -112,6 +149,7 @@ impl LastSegment {
             tally,
             dictionary,
             sources,
+            chained_root,
         }))
     }
 
@@ -150,7 +188,7 @@ pub(crate) fn learn(
     match BlockKind::from_code(block.kind) {
         Some(BlockKind::Frames) => walk(block, payload, |header, frame| {
             sources.learn(header, frame);
-            if let Some(added) = Dictionary::from_frame(header, frame) {
+            if let Some(added) = dictionary.news_in(header, frame) {
                 dictionary.merge(&added);
             }
         }),
@@ -169,8 +207,12 @@ pub(crate) fn walk(
     let mut at = 0;
     let mut sequence = block.first_sequence;
     let mut timestamp = block.first_timestamp;
+    let mut marks = Marks::with_capacity(payload.len());
+    let mut number = 0;
     while at < payload.len() {
         let frame = frame_at(payload, at, sequence, timestamp)?;
+        marks.frame(at, number);
+        number += 1;
         show(&frame.header, frame.payload);
         if at == 0 && frame.header.timestamp() != block.first_timestamp {
             return Err(BlockFault::Header("first time stamp"));
@@ -184,6 +226,9 @@ pub(crate) fn walk(
     }
     if timestamp != block.last_timestamp {
         return Err(BlockFault::Header("last time stamp"));
+    }
+    if marks.hash() != block.marks_hash {
+        return Err(BlockFault::Header("the hash of its marks"));
     }
     Ok(())
 }

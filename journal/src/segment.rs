@@ -5,10 +5,11 @@ use crate::fault::{BlockFault, SegmentFault};
 use crate::format::{
     BLOCK_HEADER_BYTES, BLOCK_MAGIC, BlockHeader, BlockKind, Hash, INDEX_ENTRY_BYTES, IndexEntry,
     MAX_BLOCK_BYTES, MAX_INDEX_ENTRIES, SEAL_BYTES, SEGMENT_HEADER_BYTES, Seal, SegmentHeader,
-    SegmentName, block_bytes_on_disk,
+    SegmentName, UNSIGNED, block_bytes_on_disk, chained_root,
 };
 use crate::merkle::MerkleBuilder;
 use crate::storage::{Storage, StorageFile, read_full};
+use selvedge_fabric::frame::MAX_SEQUENCE;
 use std::ops::Range;
 use zerocopy::FromBytes;
 
@@ -65,6 +66,8 @@ pub(crate) struct SegmentReader {
     pub(crate) chain: Chain,
     check_hashes: bool,
     window: Vec<u8>,
+    /// Bytes of the window that were read.
+    filled: usize,
     window_start: u64,
     payload: Range<usize>,
 }
@@ -113,6 +116,7 @@ impl SegmentReader {
             header,
             check_hashes,
             window: Vec::new(),
+            filled: 0,
             window_start: 0,
             payload: 0..0,
         })
@@ -178,36 +182,38 @@ impl SegmentReader {
         let held = offset
             .checked_sub(self.window_start)
             .and_then(|skip| usize::try_from(skip).ok())
-            .filter(|skip| *skip <= self.window.len());
+            .filter(|skip| *skip <= self.filled);
         if let Some(skip) = held
-            && self.window.len() - skip >= need
+            && self.filled - skip >= need
         {
-            return Ok(self.window.get(skip..).unwrap_or_default());
+            return Ok(self.window.get(skip..self.filled).unwrap_or_default());
         }
         // What the file has bounds what is allocated, whatever a length in it claims.
         let available = self.size()?.saturating_sub(offset);
         let wanted = (need.max(READ_AHEAD) as u64).min(available) as usize;
         let kept = match held {
             Some(skip) => {
-                self.window.drain(..skip);
-                self.window.len()
+                self.window.copy_within(skip..self.filled, 0);
+                self.filled - skip
             }
             None => 0,
         };
         self.window_start = offset;
         self.payload = 0..0;
-        self.window.resize(wanted.max(kept), 0);
-        let rest = self.window.get_mut(kept..).unwrap_or_default();
+        // Memory once there is never cleared again: what counts is what was read into it.
+        if self.window.len() < wanted.max(kept) {
+            self.window.resize(wanted.max(kept), 0);
+        }
+        let rest = self.window.get_mut(kept..wanted).unwrap_or_default();
         let read = read_full(&*self.file, rest, offset + kept as u64);
-        self.window
-            .truncate(kept + read.as_ref().copied().unwrap_or(0));
+        self.filled = kept + read.as_ref().copied().unwrap_or(0);
         read.map_err(io_error("read", &self.file_name))?;
-        Ok(&self.window)
+        Ok(self.window.get(..self.filled).unwrap_or_default())
     }
 
     /// Forgets what was read ahead, so that the next look is at the file as it is then.
     pub(crate) fn forget(&mut self) {
-        self.window.clear();
+        self.filled = 0;
         self.payload = 0..0;
     }
 
@@ -255,7 +261,7 @@ impl SegmentReader {
                 computed,
             }));
         }
-        if check_hashes && header.compute_hash(payload) != header.hash {
+        if check_hashes && header.compute_hash_in_parallel(payload) != header.hash {
             return Ok(Err(BlockFault::Hash));
         }
         if padding.iter().any(|&byte| byte != 0) {
@@ -305,8 +311,8 @@ impl SegmentReader {
         }
     }
 
-    /// The entries of a sealed segment's index; `None` where there is no whole seal and index.
-    pub(crate) fn index(&mut self) -> Result<Option<Vec<IndexEntry>>, JournalError> {
+    /// The seal of a segment and its block; `None` where there is no whole seal.
+    pub(crate) fn seal(&mut self) -> Result<Option<(BlockHeader, Seal)>, JournalError> {
         let seal_bytes = block_bytes_on_disk(SEAL_BYTES, self.alignment()) as u64;
         let Some(at) = self.size()?.checked_sub(seal_bytes) else {
             return Ok(None);
@@ -314,9 +320,16 @@ impl SegmentReader {
         let Ok(block) = self.block_at(at)? else {
             return Ok(None);
         };
-        let seal = match Seal::read_from_bytes(self.payload()) {
-            Ok(seal) if block.kind == BlockKind::Seal as u16 => seal,
-            _ => return Ok(None),
+        Ok(match Seal::read_from_bytes(self.payload()) {
+            Ok(seal) if block.kind == BlockKind::Seal as u16 => Some((block, seal)),
+            _ => None,
+        })
+    }
+
+    /// The entries of a sealed segment's index; `None` where there is no whole seal and index.
+    pub(crate) fn index(&mut self) -> Result<Option<Vec<IndexEntry>>, JournalError> {
+        let Some((_, seal)) = self.seal()? else {
+            return Ok(None);
         };
         match self.block_at(seal.index_offset)? {
             Ok(block) if block.kind == BlockKind::Index as u16 => {
@@ -324,18 +337,6 @@ impl SegmentReader {
             }
             _ => Ok(None),
         }
-    }
-
-    /// The hash of the last block of a sealed segment; `None` where there is no whole seal.
-    pub(crate) fn seal_hash(&mut self) -> Result<Option<Hash>, JournalError> {
-        let seal_bytes = block_bytes_on_disk(SEAL_BYTES, self.alignment()) as u64;
-        let Some(at) = self.size()?.checked_sub(seal_bytes) else {
-            return Ok(None);
-        };
-        Ok(match self.block_at(at)? {
-            Ok(block) if block.kind == BlockKind::Seal as u16 => Some(block.hash),
-            _ => None,
-        })
     }
 }
 
@@ -364,10 +365,14 @@ fn check_header(header: &BlockHeader, segment: u64, offset: u64) -> Result<(), B
     if frames != (header.frame_count != 0) {
         return Err(BlockFault::Header("frame count"));
     }
-    if header.first_sequence == 0
-        || header.last_sequence
-            != (header.first_sequence - 1).saturating_add(u64::from(header.frame_count))
-    {
+    let sequences_fit = if header.kind == BlockKind::Gap as u16 {
+        header.last_sequence >= header.first_sequence && header.last_sequence <= MAX_SEQUENCE
+    } else {
+        header.first_sequence.checked_sub(1).is_some_and(|before| {
+            header.last_sequence == before.saturating_add(u64::from(header.frame_count))
+        })
+    };
+    if header.first_sequence == 0 || !sequences_fit {
         return Err(BlockFault::Header("sequences"));
     }
     if header.first_timestamp > header.last_timestamp {
@@ -421,6 +426,8 @@ pub(crate) struct Tally {
     pub(crate) index: Vec<IndexEntry>,
     pub(crate) merkle: MerkleBuilder,
     pub(crate) frames: u64,
+    /// The last sequence of a frame or gap; 0 for none yet.
+    last_sequence: u64,
     first_timestamp: u64,
     last_timestamp: u64,
 }
@@ -454,7 +461,11 @@ impl Tally {
             reserved: 0,
         });
         self.merkle.push(&block.hash);
+        if block.kind == BlockKind::Gap as u16 {
+            self.last_sequence = block.last_sequence;
+        }
         if block.frame_count > 0 {
+            self.last_sequence = block.last_sequence;
             if self.frames == 0 {
                 self.first_timestamp = block.first_timestamp;
             }
@@ -464,19 +475,27 @@ impl Tally {
         true
     }
 
-    /// The seal that these blocks must have, unsigned.
-    pub(crate) fn seal(&self, segment: &SegmentHeader, index_offset: u64) -> Seal {
+    /// The seal that these blocks must have, unsigned, behind the segment with that chained root.
+    pub(crate) fn seal(
+        &self,
+        segment: &SegmentHeader,
+        index_offset: u64,
+        previous_root: &Hash,
+    ) -> Seal {
+        let merkle_root = self.merkle.root();
         Seal {
             frame_count: self.frames,
             first_sequence: segment.first_sequence,
-            last_sequence: (segment.first_sequence - 1).saturating_add(self.frames),
+            last_sequence: self.last_sequence.max(segment.first_sequence - 1),
             first_timestamp: self.first_timestamp,
             last_timestamp: self.last_timestamp,
             block_count: self.merkle.leaves(),
             index_offset,
             reserved: 0,
-            merkle_root: self.merkle.root(),
-            signature_algorithm: 0,
+            merkle_root,
+            previous_root: *previous_root,
+            chained_root: chained_root(previous_root, &merkle_root),
+            signature_algorithm: UNSIGNED,
             reserved_signature: [0; 6],
             public_key: [0; 32],
             signature: [0; 64],

@@ -6,11 +6,11 @@ use crate::dictionary::Dictionary;
 use crate::error::{JournalError, io_error};
 use crate::fault::SegmentFault;
 use crate::format::{
-    BlockHeader, BlockKind, RecoveryRecord, SEAL_BYTES, SEGMENT_HEADER_BYTES, SegmentHeader,
-    SegmentName, TEMPORARY_NAME, block_bytes_on_disk,
+    BlockHeader, BlockKind, GapRecord, Hash, RecoveryRecord, SEAL_BYTES, SEGMENT_HEADER_BYTES,
+    SegmentHeader, SegmentName, TEMPORARY_NAME, block_bytes_on_disk,
 };
 use crate::identity::JournalIdentity;
-use crate::positions::JournalPositions;
+use crate::positions::{AlarmState, JournalPositions};
 use crate::recovery::{LastSegment, walk};
 use crate::segment::{Chain, SegmentReader, Tally, list_segments};
 use crate::sources::SourcePositions;
@@ -19,7 +19,7 @@ use crate::tail::{Tail, TornTail};
 use std::any::Any;
 use std::io;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use zerocopy::IntoBytes;
 
 /// The writing end of a journal directory.
@@ -38,6 +38,10 @@ pub(crate) struct Sink {
     /// What frames have added since the last Dictionary block.
     news: Option<Dictionary>,
     sources: SourcePositions,
+    /// Chained root of the last sealed segment.
+    chained_root: Hash,
+    /// The next segment's file, made ahead.
+    prepared: Option<Box<dyn StorageFile>>,
     /// Holds blocks without frames.
     scratch: BlockBuffer,
     payload: Vec<u8>,
@@ -48,7 +52,7 @@ pub(crate) struct Sink {
 }
 
 struct OpenSegment {
-    file: Box<dyn StorageFile>,
+    file: Arc<dyn StorageFile>,
     name: String,
     header: SegmentHeader,
     offset: u64,
@@ -64,6 +68,7 @@ impl Sink {
         start_sequence: u64,
         dictionary: &Dictionary,
         config: &JournalConfig,
+        positions: JournalPositions,
     ) -> Result<Self, JournalError> {
         let directory = storage.describe();
         let lock = storage.lock().map_err(|source| match source.kind() {
@@ -82,7 +87,7 @@ impl Sink {
             storage,
             config: config.clone(),
             identity: identity.clone(),
-            positions: JournalPositions::new(start_sequence.saturating_sub(1)),
+            positions,
             segment: None,
             next_segment: 1,
             chain: Chain {
@@ -95,6 +100,8 @@ impl Sink {
             dictionary: Dictionary::default(),
             news: None,
             sources: SourcePositions::new(),
+            chained_root: [0; 32],
+            prepared: None,
             scratch: BlockBuffer::new(4096),
             payload: Vec::new(),
             unsynced_bytes: 0,
@@ -106,10 +113,41 @@ impl Sink {
             None => {
                 sink.dictionary.merge(dictionary);
                 sink.create_segment()?;
+                sink.positions.set_recorded(start_sequence - 1);
+                sink.positions.set_durable(start_sequence - 1);
             }
             Some(last) => sink.go_on(last, dictionary)?,
         }
         Ok(sink)
+    }
+
+    /// After an error: reads from the disk where the journal ends, cuts what is incomplete, and
+    /// goes on there. After a failed sync nothing counts that was not durable before it.
+    pub(crate) fn reopen(&mut self) -> Result<(), JournalError> {
+        let limit = if self.sync_failed {
+            self.durable_blocks
+        } else {
+            u64::MAX
+        };
+        self.segment = None;
+        self.prepared = None;
+        self.news = None;
+        let found = LastSegment::read_up_to(&*self.storage, limit)?;
+        let Some(last) = found else {
+            return Err(JournalError::Empty {
+                directory: self.storage.describe(),
+            });
+        };
+        let known = self.dictionary.clone();
+        let failed = std::mem::take(&mut self.sync_failed);
+        let recorded = self.positions.recorded();
+        let went_on = self.go_on(last, &known);
+        // What was recorded and is cut here still lies in staging, and comes again from there.
+        if self.positions.recorded() < recorded {
+            self.positions.set_recorded(recorded);
+        }
+        self.sync_failed |= failed && went_on.is_err();
+        went_on
     }
 
     fn go_on(&mut self, last: LastSegment, dictionary: &Dictionary) -> Result<(), JournalError> {
@@ -136,8 +174,10 @@ impl Sink {
             tally,
             dictionary: known,
             sources,
+            chained_root,
             ..
         } = last;
+        self.chained_root = chained_root;
         self.chain = segment.chain;
         self.next_segment = segment.name.number + 1;
         self.dictionary = known;
@@ -161,7 +201,8 @@ impl Sink {
         }
         let sequence = self.chain.sequence.saturating_sub(1);
         self.durable_blocks = self.chain.block_number;
-        self.positions = JournalPositions::new(sequence);
+        self.positions.set_recorded(sequence);
+        self.positions.set_durable(sequence);
         Ok(())
     }
 
@@ -196,7 +237,7 @@ impl Sink {
             .map_err(io_error("reserve space for", &name))?;
         self.durable_blocks = self.chain.block_number;
         self.segment = Some(OpenSegment {
-            file,
+            file: file.into(),
             name,
             header: segment.header,
             offset: segment.offset,
@@ -227,32 +268,152 @@ impl Sink {
     /// Writes a block of frames that follows on the last. After an error nothing has moved, and
     /// the same block can be given again.
     pub(crate) fn write_frames(&mut self, block: &mut BlockBuffer) -> Result<(), JournalError> {
-        self.check_sync()?;
-        self.put_news()?;
-        let bytes =
-            block_bytes_on_disk(block.payload_bytes(), self.config.block_alignment as usize) as u64;
-        let full = self.segment.as_ref().is_some_and(|segment| {
-            segment.tally.frames > 0
-                && (segment.offset + bytes > self.config.segment_bytes || !segment.tally.has_room())
-        });
-        if full {
+        if self.is_full(block) {
             self.seal()?;
         }
+        self.begin_block()?;
+        let header = self.put(block, BlockKind::Frames)?;
+        self.learn(&header, block);
+        self.positions.set_recorded(header.last_sequence);
+        Ok(())
+    }
+
+    /// Whether the open segment must be sealed before this block.
+    pub(crate) fn is_full(&self, block: &BlockBuffer) -> bool {
+        let bytes =
+            block_bytes_on_disk(block.payload_bytes(), self.config.block_alignment as usize) as u64;
+        self.segment.as_ref().is_some_and(|segment| {
+            segment.tally.frames > 0
+                && (segment.offset + bytes > self.config.segment_bytes || !segment.tally.has_room())
+        })
+    }
+
+    /// Makes sure of an open segment in which a block of frames may follow.
+    fn begin_block(&mut self) -> Result<(), JournalError> {
+        self.check_sync()?;
+        self.put_news()?;
         if self.segment.is_none() {
             self.create_segment()?;
         }
-        let header = self.put(block, BlockKind::Frames)?;
+        Ok(())
+    }
+
+    /// Gives a block of frames its place, as if it were written; the caller writes the bytes to
+    /// the file at that offset, and opens the sink again if that fails.
+    pub(crate) fn place_frames(
+        &mut self,
+        block: &mut BlockBuffer,
+    ) -> Result<PlacedBlock, JournalError> {
+        self.begin_block()?;
+        let (header, file, offset) = self.place(block, BlockKind::Frames)?;
+        self.learn(&header, block);
+        Ok(PlacedBlock {
+            header,
+            file,
+            offset,
+            alignment: self.config.block_alignment as usize,
+        })
+    }
+
+    fn learn(&mut self, header: &BlockHeader, block: &BlockBuffer) {
         let (sources, dictionary, news) = (&mut self.sources, &mut self.dictionary, &mut self.news);
-        let walked = walk(&header, block.payload(), |header, payload| {
+        let walked = walk(header, block.payload(), |header, payload| {
             sources.learn(header, payload);
-            if let Some(added) = Dictionary::from_frame(header, payload) {
+            if let Some(added) = dictionary.news_in(header, payload) {
                 dictionary.merge(&added);
                 news.get_or_insert_default().merge(&added);
             }
         });
         debug_assert_eq!(walked, Ok(()));
-        self.positions.set_recorded(header.last_sequence);
-        Ok(())
+    }
+
+    /// Writes a block that is about the stream but holds no frames: clock, activity.
+    pub(crate) fn put_record(
+        &mut self,
+        kind: BlockKind,
+        payload: &[u8],
+    ) -> Result<(), JournalError> {
+        self.begin_block()?;
+        self.put_payload(kind, payload)
+    }
+
+    /// Leaves out the frames up to `last_sequence`, and says so.
+    pub(crate) fn put_gap(
+        &mut self,
+        last_sequence: u64,
+        began: u64,
+        reason: AlarmState,
+    ) -> Result<(), JournalError> {
+        self.begin_block()?;
+        let record = GapRecord {
+            first_sequence: self.chain.sequence,
+            last_sequence,
+            began,
+            ended: (self.config.clock)(),
+            reason: reason as u64,
+            reserved: [0; 24],
+        };
+        let mut scratch = std::mem::replace(&mut self.scratch, BlockBuffer::new(0));
+        scratch.set_payload(record.as_bytes(), self.chain.sequence, self.chain.timestamp);
+        scratch.set_last_sequence(last_sequence);
+        let put = self.put(&mut scratch, BlockKind::Gap);
+        self.scratch = scratch;
+        put?;
+        self.positions.add_gap(record.first_sequence, last_sequence);
+        self.positions.set_recorded(last_sequence);
+        self.sync()
+    }
+
+    /// The open segment's file, to sync it.
+    pub(crate) fn open_file(&self) -> Option<Arc<dyn StorageFile>> {
+        self.segment
+            .as_ref()
+            .map(|segment| Arc::clone(&segment.file))
+    }
+
+    /// Takes note that blocks below `blocks` and frames up to `sequence` are durable, and how
+    /// many bytes are written but not yet synced.
+    pub(crate) fn note_durable(&mut self, blocks: u64, sequence: u64) {
+        self.durable_blocks = self.durable_blocks.max(blocks);
+        if sequence > self.positions.durable() {
+            self.positions.set_durable(sequence);
+        }
+    }
+
+    /// Takes note that a sync failed: nothing after `durable` can be believed any more.
+    pub(crate) fn note_failed_sync(&mut self) {
+        self.sync_failed = true;
+    }
+
+    /// What the next segment's file must be made with, once the open one is half full.
+    pub(crate) fn wants_next_file(&self) -> Option<(Arc<dyn Storage>, u64)> {
+        let segment = self.segment.as_ref()?;
+        (self.prepared.is_none() && segment.offset > self.config.segment_bytes / 2)
+            .then(|| (Arc::clone(&self.storage), self.config.segment_bytes))
+    }
+
+    /// Takes the next segment's file.
+    pub(crate) fn take_next_file(&mut self, file: Box<dyn StorageFile>) {
+        self.prepared = Some(file);
+        self.check_reserve();
+    }
+
+    /// Raises the alarm when less than the reserve is left.
+    pub(crate) fn check_reserve(&self) {
+        let now = (self.config.clock)();
+        match self.storage.free_bytes() {
+            Some(free) if free < self.config.reserve_bytes => {
+                self.positions.set_alarm(AlarmState::SpaceLow, None, now);
+            }
+            Some(_) if self.positions.alarm().state == AlarmState::SpaceLow => {
+                self.positions.set_alarm(AlarmState::Clear, None, now);
+            }
+            _ => {}
+        }
+    }
+
+    pub(crate) fn config(&self) -> &JournalConfig {
+        &self.config
     }
 
     /// Syncs if the policy asks for it now.
@@ -265,16 +426,6 @@ impl Sink {
             SyncPolicy::OnlyAtClose => false,
         };
         if due { self.sync() } else { Ok(()) }
-    }
-
-    /// How long until a sync is due by time; `None` when none is.
-    pub(crate) fn next_sync(&self) -> Option<Duration> {
-        match self.config.sync {
-            SyncPolicy::EveryInterval(interval) if self.unsynced_bytes > 0 => {
-                Some(interval.saturating_sub(self.last_sync.elapsed()))
-            }
-            _ => None,
-        }
     }
 
     /// Makes everything written durable.
@@ -327,11 +478,17 @@ impl Sink {
             .file
             .resize(segment.offset + seal_bytes)
             .map_err(io_error("resize", &segment.name))?;
-        let seal = segment.tally.seal(&segment.header, index_offset);
+        let mut seal = segment
+            .tally
+            .seal(&segment.header, index_offset, &self.chained_root);
+        if let Some(signer) = &self.config.signer {
+            signer.sign(&mut seal, &segment.header);
+        }
         // The seal then states that everything before it is durable.
         self.sync()?;
         self.put_payload(BlockKind::Seal, seal.as_bytes())?;
         self.sync()?;
+        self.chained_root = seal.chained_root;
         self.segment = None;
         Ok(())
     }
@@ -366,10 +523,14 @@ impl Sink {
                 fault: SegmentFault::Range,
             });
         }
-        let file = self
-            .storage
-            .create(TEMPORARY_NAME, self.config.segment_bytes)
-            .map_err(io_error("create and reserve space for", &name))?;
+        let file: Arc<dyn StorageFile> = match self.prepared.take() {
+            Some(file) => file,
+            None => self
+                .storage
+                .create(TEMPORARY_NAME, self.config.segment_bytes)
+                .map_err(io_error("create and reserve space for", &name))?,
+        }
+        .into();
         write_all(&*file, header.as_bytes(), 0).map_err(io_error("write to", &name))?;
         self.chain.hash = header.hash();
         self.segment = Some(OpenSegment {
@@ -448,25 +609,44 @@ impl Sink {
         let Some(segment) = &mut self.segment else {
             return Err(JournalError::HelperGone);
         };
-        let (header, bytes) = block.close(&BlockPlace {
-            kind,
-            block_number: self.chain.block_number,
-            segment_number: segment.header.segment_number,
-            offset: segment.offset,
-            durable_blocks: self.durable_blocks,
-            previous_hash: self.chain.hash,
-            alignment: segment.header.block_alignment as usize,
-        });
+        let (chain, offset) = (self.chain, segment.offset);
+        let alignment = segment.header.block_alignment as usize;
+        let header = close_block(block, kind, &chain, self.durable_blocks, segment);
+        let bytes = block.closed_bytes(alignment);
         selvedge_fabric::crash_point!("journal.block");
-        write_all(&*segment.file, bytes, segment.offset)
-            .map_err(io_error("write to", &segment.name))?;
-        segment.offset += bytes.len() as u64;
-        self.unsynced_bytes += bytes.len() as u64;
-        if kind != BlockKind::Seal {
-            segment.tally.add(&header);
-        }
-        self.chain.advance(&header);
+        write_all(&*segment.file, bytes, offset).map_err(io_error("write to", &segment.name))?;
+        let bytes = bytes.len() as u64;
+        self.move_behind(&header, bytes);
         Ok(header)
+    }
+
+    /// Closes a block for its place and moves on behind it, without writing it.
+    fn place(
+        &mut self,
+        block: &mut BlockBuffer,
+        kind: BlockKind,
+    ) -> Result<(BlockHeader, Arc<dyn StorageFile>, u64), JournalError> {
+        let Some(segment) = &mut self.segment else {
+            return Err(JournalError::HelperGone);
+        };
+        let offset = segment.offset;
+        let alignment = segment.header.block_alignment as usize;
+        let file = Arc::clone(&segment.file);
+        let header = close_block(block, kind, &self.chain, self.durable_blocks, segment);
+        let bytes = block.closed_bytes(alignment).len() as u64;
+        self.move_behind(&header, bytes);
+        Ok((header, file, offset))
+    }
+
+    fn move_behind(&mut self, header: &BlockHeader, bytes: u64) {
+        if let Some(segment) = &mut self.segment {
+            segment.offset += bytes;
+            if header.kind != BlockKind::Seal as u16 {
+                segment.tally.add(header);
+            }
+        }
+        self.unsynced_bytes += bytes;
+        self.chain.advance(header);
     }
 
     /// Segments in the directory.
@@ -474,9 +654,47 @@ impl Sink {
         Ok(list_segments(&*self.storage)?.len() as u64)
     }
 
+    /// Removes the file that was made ahead for a segment that will not come.
+    pub(crate) fn discard_next_file(&mut self) -> Result<(), JournalError> {
+        match self.prepared.take() {
+            Some(_) => self
+                .storage
+                .remove(TEMPORARY_NAME)
+                .map_err(io_error("remove", TEMPORARY_NAME)),
+            None => Ok(()),
+        }
+    }
+
     pub(crate) fn into_state(self) -> (JournalIdentity, Dictionary, SourcePositions) {
         (self.identity, self.dictionary, self.sources)
     }
+}
+
+/// A block of frames with its place on disk.
+pub(crate) struct PlacedBlock {
+    pub(crate) header: BlockHeader,
+    pub(crate) file: Arc<dyn StorageFile>,
+    pub(crate) offset: u64,
+    pub(crate) alignment: usize,
+}
+
+fn close_block(
+    block: &mut BlockBuffer,
+    kind: BlockKind,
+    chain: &Chain,
+    durable_blocks: u64,
+    segment: &OpenSegment,
+) -> BlockHeader {
+    let place = BlockPlace {
+        kind,
+        block_number: chain.block_number,
+        segment_number: segment.header.segment_number,
+        offset: segment.offset,
+        durable_blocks,
+        previous_hash: chain.hash,
+        alignment: segment.header.block_alignment as usize,
+    };
+    block.close(&place).0
 }
 
 /// Bytes of a segment's name: numbers beyond their digits would not be found again.

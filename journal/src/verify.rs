@@ -4,8 +4,10 @@ use crate::dictionary::Dictionary;
 use crate::error::{JournalError, io_error};
 use crate::fault::{BlockFault, SegmentFault};
 use crate::format::{
-    BlockHeader, BlockKind, Hash, RecoveryRecord, Seal, SegmentHeader, SegmentName,
+    Activity, BlockHeader, BlockKind, ClockRecord, GapRecord, Hash, RecoveryRecord, Seal,
+    SegmentHeader, SegmentName, UNSIGNED,
 };
+use crate::keys::{PublicKey, SignatureState, check_signature};
 use crate::recovery::walk;
 use crate::segment::{Chain, SegmentReader, Step, Tally, decode_index};
 use crate::sources::SourcePositions;
@@ -30,6 +32,8 @@ pub struct VerifyOptions {
     /// The head hash that the journal must have, kept elsewhere: the only way to notice that
     /// whole segments were taken off its end.
     pub expected_head: Option<Hash>,
+    /// The key that must have signed every seal.
+    pub public_key: Option<PublicKey>,
 }
 
 impl Default for VerifyOptions {
@@ -39,6 +43,7 @@ impl Default for VerifyOptions {
             digest: true,
             allow_missing_front: false,
             expected_head: None,
+            public_key: None,
         }
     }
 }
@@ -124,6 +129,16 @@ pub struct Report {
     pub torn_tail: Option<TornTail>,
     /// What earlier recoveries have cut.
     pub recoveries: Vec<RecoveryRecord>,
+    /// Frames that the journal was told to leave out, up to 1000 ranges.
+    pub gaps: Vec<GapRecord>,
+    /// Sealed segments whose seal is signed.
+    pub signed_segments: u64,
+    /// Clock records.
+    pub clock_records: u64,
+    /// Entries of who did what.
+    pub activities: u64,
+    /// Stands for all sealed segments; zeros for none.
+    pub chained_root: Hash,
 }
 
 /// Checks the whole journal in `directory`; `progress` is called every few blocks.
@@ -173,6 +188,7 @@ pub fn verify_in(
         progress,
         hasher: options.digest.then(blake3::Hasher::new),
         before: None,
+        root: None,
         position: Progress {
             bytes: 0,
             total_bytes,
@@ -197,6 +213,11 @@ pub fn verify_in(
             more_damage: 0,
             torn_tail: None,
             recoveries: Vec::new(),
+            gaps: Vec::new(),
+            signed_segments: 0,
+            clock_records: 0,
+            activities: 0,
+            chained_root: [0; 32],
         },
     };
     for (place, name) in names.iter().enumerate() {
@@ -212,6 +233,8 @@ struct Verifier<'a> {
     hasher: Option<blake3::Hasher>,
     /// The segment before, and where its chain ended.
     before: Option<(SegmentHeader, Chain)>,
+    /// Chained root of the segment before, where that is known.
+    root: Option<Hash>,
     position: Progress,
     checked_bytes: u64,
     report: Report,
@@ -250,6 +273,7 @@ impl Verifier<'_> {
             None => Ok(()),
         };
         if let Err(fault) = follows {
+            self.root = None;
             let first = match &self.before {
                 Some((_, chain)) => chain.sequence.min(name.first_sequence),
                 None => 1,
@@ -341,6 +365,7 @@ impl Verifier<'_> {
                     }
                     // Index and seal cannot be checked against blocks that are not there.
                     tally = None;
+                    self.root = None;
                     self.hasher = None;
                     let broken_at = segment.offset;
                     match resynchronise(segment)? {
@@ -420,25 +445,80 @@ impl Verifier<'_> {
                     .map_err(|_| BlockFault::Payload("the seal has another length"))?;
                 if let Some(tally) = tally {
                     let unsigned = Seal {
-                        signature_algorithm: 0,
+                        signature_algorithm: UNSIGNED,
                         public_key: [0; 32],
                         signature: [0; 64],
                         ..seal
                     };
                     if Some(seal.index_offset) != *index_offset
-                        || unsigned != tally.seal(&segment.header, seal.index_offset)
+                        || unsigned
+                            != tally.seal(&segment.header, seal.index_offset, &seal.previous_root)
                     {
                         return Err(BlockFault::Payload("the seal does not match the blocks"));
                     }
                 }
-                return Ok(());
+                return self.seal(segment, &seal);
             }
-            Some(BlockKind::Clock) | None => {}
+            Some(BlockKind::Clock) => {
+                ClockRecord::read_from_bytes(payload)
+                    .map_err(|_| BlockFault::Payload("the clock record has another length"))?;
+                self.report.clock_records += 1;
+            }
+            Some(BlockKind::Activity) => {
+                let entries = Activity::decode_all(payload).map_err(BlockFault::Payload)?;
+                self.report.activities += entries.len() as u64;
+            }
+            Some(BlockKind::Gap) => {
+                let record = GapRecord::read_from_bytes(payload)
+                    .map_err(|_| BlockFault::Payload("the gap record has another length"))?;
+                if (record.first_sequence, record.last_sequence)
+                    != (block.first_sequence, block.last_sequence)
+                {
+                    return Err(BlockFault::Payload("gap record and block header differ"));
+                }
+                if self.report.gaps.len() < MAX_DAMAGE {
+                    self.report.gaps.push(record);
+                }
+            }
+            None => {}
         }
         let full = tally.as_mut().is_some_and(|tally| !tally.add(block));
         if full {
             *tally = None;
             return Err(BlockFault::Payload("the segment has too many blocks"));
+        }
+        Ok(())
+    }
+
+    /// Checks what a seal says beyond its own segment: the roots before it, and who signed it.
+    fn seal(&mut self, segment: &SegmentReader, seal: &Seal) -> Result<(), BlockFault> {
+        let header = &segment.header;
+        let expected = match self.root.replace(seal.chained_root) {
+            None if header.segment_number == 1 => Some([0; 32]),
+            before => before,
+        };
+        self.report.chained_root = seal.chained_root;
+        if expected.is_some_and(|root| root != seal.previous_root) {
+            return Err(BlockFault::Payload("the chain of roots is broken"));
+        }
+        match check_signature(seal, header.fabric_id, header.segment_number) {
+            SignatureState::Invalid => {
+                return Err(BlockFault::Payload("the seal's signature is wrong"));
+            }
+            SignatureState::Unsigned if self.options.public_key.is_some() => {
+                return Err(BlockFault::Payload("the seal is not signed"));
+            }
+            SignatureState::Valid(key) => {
+                self.report.signed_segments += 1;
+                if self
+                    .options
+                    .public_key
+                    .is_some_and(|expected| expected != key)
+                {
+                    return Err(BlockFault::Payload("the seal is signed by another key"));
+                }
+            }
+            SignatureState::Unsigned => {}
         }
         Ok(())
     }

@@ -1,23 +1,35 @@
 //! Appending to a journal without ever waiting for the disk.
 
 mod control;
+mod events;
 mod helper;
+mod pipeline;
+mod workers;
 
 use crate::block::BlockBuffer;
 use crate::config::{JournalConfig, WriteMode};
 use crate::dictionary::Dictionary;
 use crate::error::{JournalError, io_error};
 use crate::format::{BLOCK_HEADER_BYTES, frame_bytes_on_disk};
+use crate::frames::frame_at;
 use crate::identity::JournalIdentity;
-use crate::positions::JournalPositions;
+use crate::positions::{AlarmState, JournalPositions};
+use crate::record::Record;
 use crate::recovery::JournalEnd;
 use crate::sink::Sink;
+use crate::staging::{Staging, StagingLayout, StagingView, staged_runs};
 use crate::storage::{DirectoryStorage, Storage};
 use crate::tail::Tail;
 use helper::Helper;
 use selvedge_fabric::frame::{FrameHeader, MAX_SEQUENCE};
 use std::path::Path;
 use std::sync::Arc;
+
+/// The file of [`JournalPositions`] in the journal's shared directory.
+pub const POSITIONS_FILE: &str = "positions";
+
+/// The file of staging in the journal's shared directory.
+pub const STAGING_FILE: &str = "staging";
 
 /// What became of a frame given to [`JournalWriter::append`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -44,6 +56,8 @@ pub struct JournalWriter {
     largest_frame: usize,
     positions: JournalPositions,
     back: Back,
+    taken_from_staging: u64,
+    storage: Arc<dyn Storage>,
 }
 
 enum Back {
@@ -102,16 +116,46 @@ impl JournalWriter {
                 allowed: "1 to 281474976710655",
             });
         }
-        let sink = Sink::open(storage, identity, start_sequence, dictionary, config)?;
-        let positions = sink.positions();
+        let shared = config.shared.as_deref();
+        let positions = match shared {
+            Some(directory) => {
+                JournalPositions::shared(&directory.join(POSITIONS_FILE), identity.fabric_id)?
+            }
+            None => JournalPositions::private(start_sequence - 1),
+        };
+        let mut sink = Sink::open(
+            Arc::clone(&storage),
+            identity,
+            start_sequence,
+            dictionary,
+            config,
+            positions.clone(),
+        )?;
+        let slots = match config.mode {
+            WriteMode::Inline => 1,
+            WriteMode::HelperThread => config.buffers,
+        };
+        let layout = StagingLayout {
+            slots,
+            slot_bytes: config.block_bytes,
+        };
+        let (staging, taken_from_staging) = match shared {
+            Some(directory) => {
+                let path = directory.join(STAGING_FILE);
+                let taken = take_over(&mut sink, &path, identity)?;
+                (Staging::shared(&path, layout, identity)?, taken)
+            }
+            None => (Staging::private(layout), 0),
+        };
+        let mut staging = staging.into_slots();
         let next_sequence = sink.next_sequence();
         let last_timestamp = sink.last_timestamp();
         let (staging, back) = match config.mode {
             WriteMode::Inline => (
-                Some(BlockBuffer::new(config.block_bytes)),
+                staging.pop().map(BlockBuffer::in_slot),
                 Back::Inline(Box::new(sink)),
             ),
-            WriteMode::HelperThread => (None, Back::Helper(Helper::start(sink, config)?)),
+            WriteMode::HelperThread => (None, Back::Helper(Helper::start(sink, staging)?)),
         };
         Ok(JournalWriter {
             staging,
@@ -120,7 +164,62 @@ impl JournalWriter {
             largest_frame: config.block_bytes - BLOCK_HEADER_BYTES,
             positions,
             back,
+            taken_from_staging,
+            storage,
         })
+    }
+
+    /// What a person should know about how files are written here; `None` when there is nothing.
+    pub fn note(&self) -> Option<String> {
+        self.storage.note()
+    }
+
+    /// Frames that a writer which died had taken and not yet put on disk: found in staging when
+    /// this one opened the journal, and on disk since.
+    pub fn taken_from_staging(&self) -> u64 {
+        self.taken_from_staging
+    }
+
+    /// Writes a record that belongs beside the stream: of kind Clock or Activity. With a helper
+    /// thread it is written soon; false when too many wait already.
+    ///
+    /// # Errors
+    /// [`JournalError::Stopped`], or inline the disk's error itself.
+    pub fn record(&mut self, record: &Record) -> Result<bool, JournalError> {
+        let (kind, payload) = record.encode();
+        self.flush()?;
+        match &mut self.back {
+            Back::Inline(sink) => sink.put_record(kind, &payload).map(|()| true),
+            Back::Helper(helper) => Ok(helper.record(kind, payload)),
+            Back::Closed => Ok(false),
+        }
+    }
+
+    /// Leaves out the frames from the next one to `last_sequence`, and says so in the journal:
+    /// the writer was stopped since `began` for this `reason` and could not hold the fabric back.
+    ///
+    /// # Errors
+    /// [`JournalError::OutOfSequence`] when nothing would be left out, and as [`Self::flush`].
+    pub fn declare_gap(
+        &mut self,
+        last_sequence: u64,
+        began: u64,
+        reason: AlarmState,
+    ) -> Result<(), JournalError> {
+        if !(self.next_sequence..=MAX_SEQUENCE).contains(&last_sequence) {
+            return Err(JournalError::OutOfSequence {
+                expected: self.next_sequence,
+                found: last_sequence,
+            });
+        }
+        self.flush()?;
+        match &mut self.back {
+            Back::Inline(sink) => sink.put_gap(last_sequence, began, reason)?,
+            Back::Helper(helper) => helper.gap(last_sequence, began, reason)?,
+            Back::Closed => {}
+        }
+        self.next_sequence = last_sequence + 1;
+        Ok(())
     }
 
     /// The sequence that [`Self::append`] takes next.
@@ -196,9 +295,6 @@ impl JournalWriter {
     /// Provides a staging block with room for `bytes`; false when all wait for the disk.
     #[inline]
     fn make_room(&mut self, bytes: usize, sequence: u64) -> Result<bool, JournalError> {
-        if let Back::Helper(helper) = &self.back {
-            helper.check()?;
-        }
         match &self.staging {
             Some(staging) if staging.fits(bytes) => Ok(true),
             _ => self.next_block(bytes, sequence),
@@ -213,6 +309,9 @@ impl JournalWriter {
                 bytes,
                 limit: self.largest_frame,
             });
+        }
+        if let Back::Helper(helper) = &self.back {
+            helper.check()?;
         }
         self.hand_over()?;
         if self.staging.is_none()
@@ -275,8 +374,9 @@ impl JournalWriter {
     }
 
     /// After an error of the disk: tries again what failed. Nothing appended is lost meanwhile.
-    /// A failed sync cannot be tried again: what was not durable must then be taken from the
-    /// stream again by opening the journal anew.
+    /// With a helper thread the journal is opened again at what the disk holds, and written on
+    /// from staging, after a failed sync too. Inline a failed sync cannot be tried again: what
+    /// was not durable must then be taken from the stream again by opening the journal anew.
     ///
     /// # Errors
     /// Inline the disk's error itself; with a helper thread the next call reports it.
@@ -313,8 +413,57 @@ impl Drop for JournalWriter {
     }
 }
 
+/// Takes what a writer that died left in the staging file at `path` beyond the end of the disk,
+/// and makes it durable. How many frames.
+fn take_over(
+    sink: &mut Sink,
+    path: &Path,
+    identity: &JournalIdentity,
+) -> Result<u64, JournalError> {
+    // No file, or none of this version and fabric: nothing to take.
+    let Some(view) = StagingView::open(path)
+        .ok()
+        .filter(|view| view.fabric_id() == identity.fabric_id)
+    else {
+        return Ok(0);
+    };
+    let mut taken = 0;
+    for run in staged_runs(&view) {
+        let next = sink.next_sequence();
+        if run.last_sequence < next {
+            continue;
+        }
+        if run.first_sequence > next {
+            break;
+        }
+        let mut block = BlockBuffer::new(BLOCK_HEADER_BYTES + run.frames.len());
+        let (mut at, mut sequence) = (0, run.first_sequence);
+        let mut timestamp = 0;
+        while let Ok(frame) = frame_at(&run.frames, at, sequence, timestamp) {
+            timestamp = frame.header.timestamp();
+            if sequence >= next {
+                if timestamp < sink.last_timestamp() {
+                    return Ok(taken);
+                }
+                block.push_frame(&frame.header, frame.payload);
+                taken += 1;
+            }
+            at = frame.next;
+            sequence += 1;
+        }
+        if !block.is_empty() {
+            sink.write_frames(&mut block)?;
+        }
+    }
+    if taken > 0 {
+        sink.sync()?;
+    }
+    Ok(taken)
+}
+
 fn finish_sink(mut sink: Sink) -> Result<JournalEnd, JournalError> {
     sink.seal()?;
+    sink.discard_next_file()?;
     let segments = sink.segments()?;
     let last_sequence = sink.next_sequence().saturating_sub(1);
     let last_timestamp = sink.last_timestamp();

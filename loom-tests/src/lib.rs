@@ -16,16 +16,16 @@
 //!
 //! # Two kinds of test
 //!
-//! [`holds`] explores a model of the protocol as shipped, and checks that the situations which the
+//! `holds` explores a model of the protocol as shipped, and checks that the situations which the
 //! model is about really occurred in some execution, so that no model holds for want of anything
-//! happening. [`fails_without`] explores the same model with one ordering weakened, which must
-//! break it, and break it by what the model requires rather than by a limit of loom. [`breaks`] is the
+//! happening. `fails_without` explores the same model with one ordering weakened, which must
+//! break it, and break it by what the model requires rather than by a limit of loom. `breaks` is the
 //! same for a rule of the protocol that the model leaves out itself.
 //!
 //! # What loom does not show
 //!
 //! - A load never returns a store that comes later in the execution, so what a release store does
-//!   for *loads* before it cannot show in values. The models put [`Places`] beside the
+//!   for *loads* before it cannot show in values. The models put `Places` beside the
 //!   slots: loom reports when a write to one is not ordered after the reads. That is also what the
 //!   product needs, where in-place reads and writes are plain memory accesses.
 //! - Sequentially consistent accesses count as acquire-release only. The protocols rely on
@@ -33,7 +33,7 @@
 //! - A fence is not a point where threads switch, only atomic accesses are. A fence commutes with
 //!   everything except other sequentially consistent fences and runs right after the access before
 //!   it, so a fence that comes late is covered by an access before it that comes late.
-//! - On x86-64 the product leaves out the fence of [`SyncPoint::EpochCheck`] and relies on the
+//! - On x86-64 the product leaves out the fence of `SyncPoint::EpochCheck` and relies on the
 //!   processor's order of loads instead. The models show the protocol with the fence.
 #![cfg(loom)]
 

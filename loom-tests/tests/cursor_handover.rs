@@ -34,7 +34,7 @@ use selvedge_loom_tests::{
 const KEY: u64 = 7;
 
 /// Publishes as far as the set allows, at most up to `last`.
-fn publish_to(writer: &mut StreamWriter, set: &GatingSet, last: u64, places: &Places) {
+fn publish_to(writer: &mut StreamWriter, set: &mut GatingSet, last: u64, places: &Places) {
     while writer.next() <= last {
         if writer.room() == 0 {
             writer.extend(set.lowest(writer.next()));
@@ -103,7 +103,7 @@ fn attach() {
                     writer.withdraw_room();
                     registration.grant(writer.next());
                 }
-                publish_to(&mut writer, &set, last, &places);
+                publish_to(&mut writer, &mut set, last, &places);
             }
             writer.next()
         }
@@ -152,7 +152,7 @@ fn attach_in_a_takeover() {
             let closed_at = scan_end(&old.reader(FIRST, 1, None), 1);
             let mut writer = new.writer(SECOND, closed_at);
             new.open(SECOND, closed_at, FIRST);
-            publish_to(&mut writer, &set, 3, &places);
+            publish_to(&mut writer, &mut set, 3, &places);
             writer.next()
         }
     });

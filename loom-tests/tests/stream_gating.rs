@@ -49,7 +49,7 @@ fn unchecked(reader: &StreamReader, _: &EpochCell) -> bool {
     reader.published(reader.next())
 }
 
-fn write(mut writer: StreamWriter, set: &GatingSet, places: &Places) {
+fn write(mut writer: StreamWriter, set: &mut GatingSet, places: &Places) {
     for _ in 1..=FRAMES {
         while writer.room() == 0 {
             writer.extend(set.lowest(writer.next()));
@@ -74,7 +74,7 @@ fn model(ask: Ask, places: &Places) {
         let mut set = GatingSet::with_capacity(1);
         set.add(7, cursor.clone(), 1);
         let places = places.clone();
-        move || write(writer, &set, &places)
+        move || write(writer, &mut set, &places)
     });
     let mut reader = bank.reader(FIRST, 1, None);
     for sequence in 1..=FRAMES {

@@ -22,8 +22,8 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 
 const READY_AT: usize = 0;
 const STOP_AT: usize = 16;
+const DONE_AT: usize = 32;
 const CONTROL_BYTES: usize = 4096;
-const CONTROL_FILE: &str = "measure.control";
 
 /// What the second process is to do.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -33,6 +33,7 @@ struct Order {
     cores: Vec<usize>,
     busy: Vec<usize>,
     directory: PathBuf,
+    control: PathBuf,
     settings: serde_json::Value,
 }
 
@@ -110,6 +111,7 @@ impl ChildHost {
     /// Says that measuring is over: what happens from now on disturbs nothing. Done when the role
     /// returns, unless its own threads end before.
     pub fn done(&mut self) {
+        self.word(DONE_AT).store(1, Ordering::Release);
         self.disturbance = self.watch.take().map(Watch::end);
     }
 
@@ -120,13 +122,13 @@ impl ChildHost {
     }
 
     fn word(&self, index: usize) -> &AtomicU64 {
-        // SAFETY: both indices are constants inside the page that `open_control` mapped.
+        // SAFETY: all indices are constants inside the page that `open_control` mapped.
         unsafe { self.control.at(index) }
     }
 }
 
-fn open_control(directory: &Path) -> Result<Words> {
-    let mapping = Mapping::open(&directory.join(CONTROL_FILE), Access::Write)?;
+fn open_control(path: &Path) -> Result<Words> {
+    let mapping = Mapping::open(path, Access::Write)?;
     Ok(mapping.words(0, CONTROL_BYTES)?)
 }
 
@@ -165,7 +167,7 @@ fn run_child(order: &str, roles: &[Role]) -> Result<String> {
         .chain(crate::scenarios::ROLES)
         .find(|(name, _)| *name == order.role)
         .ok_or_else(|| MeasureError::Child(format!("it knows no role `{}`", order.role)))?;
-    let control = open_control(&order.directory)?;
+    let control = open_control(&order.control)?;
     let mut host = ChildHost {
         order,
         control,
@@ -201,15 +203,16 @@ pub struct ChildPlace<'a> {
     pub core: usize,
     /// The cores that measure, its own included.
     pub busy: &'a [usize],
-    /// The directory shared with it: one process at a time.
+    /// The directory shared with it.
     pub directory: &'a Path,
 }
 
 impl Child {
     /// Starts a second process.
     pub fn spawn(place: &ChildPlace<'_>, settings: impl Serialize) -> Result<Self> {
-        let path = place.directory.join(CONTROL_FILE);
-        let _ = std::fs::remove_file(&path);
+        static CHILDREN: AtomicU64 = AtomicU64::new(0);
+        let number = CHILDREN.fetch_add(1, Ordering::Relaxed);
+        let path = place.directory.join(format!("measure.control.{number}"));
         create_region(
             &path,
             CONTROL_BYTES as u64,
@@ -218,13 +221,14 @@ impl Child {
                 numa_node: None,
             },
         )?;
-        let control = open_control(place.directory)?;
+        let control = open_control(&path)?;
         let order = Order {
             role: place.role.to_owned(),
             core: place.core,
             cores: crate::cores::cores_at_start().to_vec(),
             busy: place.busy.to_vec(),
             directory: place.directory.to_path_buf(),
+            control: path,
             settings: serde_json::to_value(settings)
                 .map_err(|error| MeasureError::Child(error.to_string()))?,
         };
@@ -265,6 +269,21 @@ impl Child {
         }
     }
 
+    /// Whether it has said that it is done.
+    #[inline]
+    pub fn is_done(&self) -> bool {
+        self.word(DONE_AT).load(Ordering::Acquire) != 0
+    }
+
+    /// Waits, spinning, until it has said that it is done.
+    pub fn wait_done(&mut self) -> Result<()> {
+        let mut spin = Spin::new("the second process to be done");
+        while !self.is_done() {
+            spin.turn()?;
+        }
+        Ok(())
+    }
+
     /// Tells it to stop.
     pub fn stop(&self) {
         self.word(STOP_AT).store(1, Ordering::Release);
@@ -297,14 +316,18 @@ impl Child {
         }
         let text = text.trim();
         MeasureError::Child(if text.is_empty() {
-            "it ended without a word (does `main` begin with `maybe_run_child`?)".to_owned()
+            let status = match self.process.try_wait() {
+                Ok(Some(status)) => status.to_string(),
+                _ => "still running".to_owned(),
+            };
+            format!("no word of it, {status} (does `main` begin with `maybe_run_child`?)")
         } else {
             text.to_owned()
         })
     }
 
     fn word(&self, index: usize) -> &AtomicU64 {
-        // SAFETY: both indices are constants inside the page that `open_control` mapped.
+        // SAFETY: all indices are constants inside the page that `open_control` mapped.
         unsafe { self.control.at(index) }
     }
 }

@@ -78,24 +78,40 @@ impl Clock {
     }
 }
 
-/// The greatest common divisor of many differences of the counter.
+/// Reads the counter many times in a row and tells its step from the differences.
 fn step(source: TickSource) -> u64 {
-    const READINGS: usize = 2000;
+    const READINGS: usize = 20_000;
     let mut before = source.now();
-    let mut divisor = 0;
-    for _ in 0..READINGS {
-        let now = source.now();
-        divisor = common_divisor(now.wrapping_sub(before), divisor);
-        before = now;
-    }
-    divisor.max(1)
+    let differences: Vec<u64> = (0..READINGS)
+        .map(|_| {
+            let now = source.now();
+            now.wrapping_sub(std::mem::replace(&mut before, now))
+        })
+        .collect();
+    step_of(differences)
 }
 
-fn common_divisor(mut a: u64, mut b: u64) -> u64 {
-    while b != 0 {
-        (a, b) = (b, a % b);
+/// The least distance between differences that are common. Two that are one tick apart are the
+/// same: a hypervisor that scales the counter rounds.
+fn step_of(mut differences: Vec<u64>) -> u64 {
+    const COMMON_ONE_IN: usize = 100;
+    differences.sort_unstable();
+    let least = differences.len() / COMMON_ONE_IN;
+    let mut common: Vec<u64> = differences
+        .chunk_by(|a, b| b - a <= 1)
+        .filter(|alike| alike.len() > least)
+        .map(|alike| alike[alike.len() / 2])
+        .collect();
+    if let Some(first) = common.first_mut()
+        && *first <= 1
+    {
+        *first = 0;
     }
-    a
+    common
+        .windows(2)
+        .map(|pair| pair[1] - pair[0])
+        .min()
+        .unwrap_or(1)
 }
 
 /// What a comparison of two cores' counters found.
@@ -161,9 +177,15 @@ mod tests {
     }
 
     #[test]
-    fn the_step_divides_every_difference() {
-        assert_eq!(common_divisor(52, 78), 26);
-        assert_eq!(common_divisor(0, 26), 26);
+    fn the_step_is_told_from_common_differences() {
+        let mut jumping = vec![26; 800];
+        for (value, count) in [(1, 50), (25, 30), (52, 40), (77, 20), (78, 40), (104, 1)] {
+            jumping.extend(vec![value; count]);
+        }
+        assert!((25..=26).contains(&step_of(jumping)));
+        assert_eq!(step_of([vec![20; 50], vec![22; 50]].concat()), 2);
+        assert_eq!(step_of(vec![24; 100]), 1);
+        assert_eq!(step_of(Vec::new()), 1);
         assert!(Clock::best().step() >= 1);
     }
 

@@ -99,6 +99,12 @@ pub fn pin(core: usize) -> Result<()> {
     Ok(())
 }
 
+/// Lets the calling thread run wherever this process was started to run.
+pub fn unpin() -> Result<()> {
+    let all = cores_at_start();
+    keep_off(all, &[], all.first().copied().unwrap_or(0))
+}
+
 /// Lets the calling thread run on every core but `busy`, or where there is no other on `last`.
 pub fn keep_off(all: &[usize], busy: &[usize], last: usize) -> Result<()> {
     let mut set = CpuSet::new();

@@ -8,7 +8,8 @@
 //! | [`host`] | what of the host matters to the figures |
 //! | [`samples`] | round trips and their percentiles |
 //! | [`scenarios`] | raw limits and the fabric's own paths |
-//! | [`bench`] | `selvedge bench`: open-loop measurements with a report |
+//! | [`stepped`] | fixed work in one thread, for counting instructions |
+//! | [`mod@bench`] | `selvedge bench`: open-loop measurements with a report |
 //!
 //! The second process is this very program started again: **`main` must begin with
 //! [`maybe_run_child`]**, or the measurement starts copies of the whole program.
@@ -25,6 +26,7 @@ pub mod samples;
 pub mod scenario;
 pub mod scenarios;
 pub mod scratch;
+pub mod stepped;
 
 pub use child::{maybe_run_child, maybe_run_child_with};
 pub use error::{MeasureError, Result, check_equal};

@@ -16,7 +16,8 @@ use selvedge_fabric::frame::system::{
 };
 use selvedge_fabric::host::process::{ProcessIdentity, ProcessWatch};
 use selvedge_fabric::host::ticks::utc_ns;
-use selvedge_fabric::memory::Access;
+use selvedge_fabric::latency::{LatencyRecorder, LatencySubject};
+use selvedge_fabric::memory::Mapping;
 use selvedge_fabric::message::{Message, MessageSchema};
 use selvedge_fabric::protocol::epoch::EpochWord;
 use selvedge_fabric::protocol::ingress::{IngressReader, RingShape};
@@ -28,6 +29,7 @@ use selvedge_fabric::shared::paths::{source_ring, split_source_file};
 use selvedge_fabric::shared::registration::{Registration, RegistrationFile};
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 use zerocopy::IntoBytes;
 
@@ -53,6 +55,7 @@ struct KnownSource {
     path: PathBuf,
     /// `None`: its process was dead when it was admitted.
     watch: Option<ProcessWatch>,
+    ring: Arc<Mapping>,
     ring_path: PathBuf,
     leaving: bool,
 }
@@ -320,7 +323,7 @@ impl Conductor {
                 continue;
             }
             let path = self.fabric.paths().sources().join(&file_name);
-            let Ok(file) = RegistrationFile::open(&path, Access::Read) else {
+            let Ok(file) = RegistrationFile::open_untrusted(&path) else {
                 continue;
             };
             if self.refused.contains(&nonce) {
@@ -377,7 +380,20 @@ impl Conductor {
         }
         let last = self.last[id];
         let ring_path = source_ring(&self.fabric.ring_directory(), name, registration.nonce);
-        let source = self.map_ring(&registration, &ring_path, id, last)?;
+        let ring = self
+            .rings
+            .take(
+                registration.nonce,
+                &ring_path,
+                registration.ring_bytes(u64::from(self.fabric.control().slot_bytes)),
+            )
+            .map_err(|error| error.to_string())?;
+        let mut source = self.map_ring(&registration, &ring, id, last)?;
+        let measured = LatencySubject::Source {
+            name: name.to_owned(),
+            bank: self.bank.index(),
+        };
+        source.latency = LatencyRecorder::create(&self.fabric, &measured).ok();
         let entry = SourceEntry {
             nonce: registration.nonce,
             name: name.to_owned(),
@@ -423,6 +439,7 @@ impl Conductor {
             file,
             path,
             watch,
+            ring,
             ring_path,
             leaving,
         });
@@ -477,19 +494,11 @@ impl Conductor {
     fn map_ring(
         &mut self,
         registration: &Registration,
-        ring_path: &Path,
+        ring: &Arc<Mapping>,
         id: usize,
         last: u64,
     ) -> Result<Source, String> {
         let control = self.fabric.control();
-        let ring = self
-            .rings
-            .take(
-                registration.nonce,
-                ring_path,
-                registration.ring_bytes(u64::from(control.slot_bytes)),
-            )
-            .map_err(|error| error.to_string())?;
         let slots_offset = registration.slots_offset as usize;
         let slot_bytes = registration.capacity as usize * control.slot_bytes as usize;
         let slots = ring
@@ -561,7 +570,7 @@ impl Conductor {
         let mut work = 0;
         for name in self.consumers_directory.names() {
             let path = self.fabric.paths().consumer(&name);
-            let Ok(file) = CursorFile::open(&path, Access::Read) else {
+            let Ok(file) = CursorFile::open_untrusted(&path) else {
                 continue;
             };
             let (_, nonce) = file.holder();
@@ -638,7 +647,13 @@ impl Conductor {
             if known.leaving {
                 continue;
             }
-            let reason = if known.file.detached() {
+            let reason = if known.ring.is_broken() || known.file.is_broken() {
+                self.alarms.push(format!(
+                    "source {} was cut off: its files were cut short under their mapping",
+                    known.path.display()
+                ));
+                LEFT_CUT_OFF
+            } else if known.file.detached() {
                 LEFT_DETACHED
             } else if watch && known.watch.as_ref().is_none_or(ProcessWatch::is_dead) {
                 LEFT_DIED
@@ -658,7 +673,13 @@ impl Conductor {
             let Some(known) = slot else {
                 continue;
             };
-            let mut gone = known.file.detached();
+            let mut gone = known.file.detached() || known.file.is_broken();
+            if known.file.is_broken() {
+                self.alarms.push(format!(
+                    "consumer `{}` was cut off: its file was cut short under its mapping",
+                    known.name
+                ));
+            }
             if watch && known.watch.as_ref().is_some_and(ProcessWatch::is_dead) {
                 known.watch = None;
             }

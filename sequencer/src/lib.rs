@@ -15,6 +15,11 @@
 //! | `stamp` | time |
 //! | `conductor` | admitting, watching and dismissing participants, off the path |
 
+// The examples of the README are compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
+
 mod conductor;
 mod error;
 mod messages;

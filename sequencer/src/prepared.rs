@@ -6,7 +6,7 @@
 
 use crate::error::Result;
 use selvedge_fabric::Fabric;
-use selvedge_fabric::memory::{Access, Mapping};
+use selvedge_fabric::memory::Mapping;
 use selvedge_fabric::protocol::epoch::{EpochCell, MAX_BANKS};
 use selvedge_fabric::shared::bank::Bank;
 use selvedge_fabric::shared::paths::{source_ring, split_source_file};
@@ -56,7 +56,7 @@ impl Prepared {
             };
             let ring = match self.rings.remove(&nonce) {
                 Some(ring) => Some(ring),
-                None => Mapping::open(&source_ring(&directory, name, nonce), Access::Read).ok(),
+                None => Mapping::open_untrusted(&source_ring(&directory, name, nonce)).ok(),
             };
             if let Some(ring) = ring {
                 found.insert(nonce, ring);
@@ -100,7 +100,7 @@ impl Rings {
     ) -> Result<Arc<Mapping>, selvedge_fabric::FabricError> {
         match self.ready.remove(&nonce) {
             Some(ring) if ring.len() as u64 >= bytes => Ok(ring),
-            _ => Mapping::open(path, Access::Read),
+            _ => Mapping::open_untrusted(path),
         }
     }
 }

@@ -6,7 +6,7 @@
 
 use crate::error::{Result, SequencerError};
 use crate::messages::{Announcement, Arrival, Command, Event};
-use crate::source::Source;
+use crate::source::{Source, Stop};
 use crate::stamp::Stamper;
 use hdrhistogram::Histogram;
 use selvedge_fabric::crash_point;
@@ -26,6 +26,9 @@ use zerocopy::IntoBytes;
 /// The most frames taken from one ring in one pass: fairness, and the longest run that shares a
 /// time stamp.
 pub(crate) const RUN: u64 = 64;
+
+/// Payload words in a slot of the default size, 64 bytes: the copy is unrolled for it.
+const COMMON_INLINE_WORDS: usize = 4;
 
 /// The lowest value a latency histogram tells apart, and the highest, in nanoseconds.
 const LATENCY_BOUNDS: (u64, u64) = (1, 60_000_000_000);
@@ -205,62 +208,32 @@ impl Sequencing {
     /// Takes what is published in one ring, at most a run.
     #[inline]
     fn take_run(&mut self, index: usize) {
-        let source = &mut self.sources[index];
         let (timestamp, ticks) = self.stamper.stamp();
-        let published_ticks = source.published_ticks();
-        let source_word = FrameHeader::source_word(source.id, 0);
-        let inline_words = source.inline_words();
+        let published_ticks = self.sources[index].published_ticks();
         let mut taken = 0;
-        while taken < RUN && source.reader.ready() {
-            let Some(descriptor) = source.checked_descriptor() else {
-                self.cut_off(index);
-                break;
+        loop {
+            let source = &mut self.sources[index];
+            let (count, stop) = if self.inline_bytes == COMMON_INLINE_WORDS * 8 {
+                source.copy_run::<COMMON_INLINE_WORDS>(&mut self.writer, timestamp, RUN - taken)
+            } else {
+                source.copy_run::<0>(&mut self.writer, timestamp, RUN - taken)
             };
-            if self.writer.room() == 0 {
-                let lowest = self.gating.lowest(self.writer.next());
-                self.writer.extend(lowest);
-                if self.writer.room() == 0 {
-                    self.counters.held_back += 1;
+            taken += count;
+            match stop {
+                Stop::Done => break,
+                Stop::NoRoom => {
+                    if !self.make_room() {
+                        break;
+                    }
+                }
+                Stop::External(descriptor) => {
+                    // A long payload takes time: what follows gets its own stamp.
+                    taken += self.take_external(index, timestamp, descriptor);
                     break;
                 }
-            }
-            let word = source_word | source.reader.next();
-            if descriptor & EXTERNAL_BIT == 0 {
-                self.writer
-                    .publish(timestamp, word, descriptor, inline_words, |index| {
-                        source.payload_word(index)
-                    });
-                source.reader.advance();
-                taken += 1;
-            } else {
-                let outcome = copy_external(
-                    source,
-                    descriptor,
-                    &mut External {
-                        ring: &mut self.payload_ring,
-                        intact_from: &mut self.payload_intact_from,
-                        bank: &self.bank,
-                        gating: &mut self.gating,
-                        next: self.writer.next(),
-                    },
-                );
-                match outcome {
-                    Copied::At(position) => {
-                        self.writer
-                            .publish(timestamp, word, descriptor, 1, |_| position);
-                        source.reader.advance();
-                        taken += 1;
-                        // A long payload took time: the next run gets its own stamp.
-                        break;
-                    }
-                    Copied::NoRoom => {
-                        self.counters.held_back += 1;
-                        break;
-                    }
-                    Copied::Outside => {
-                        self.cut_off(index);
-                        break;
-                    }
+                Stop::Refused => {
+                    self.cut_off(index);
+                    break;
                 }
             }
         }
@@ -276,7 +249,55 @@ impl Sequencing {
         self.counters.messages += taken;
         self.account();
         if published_ticks != 0 {
-            self.record_latency(ticks.saturating_sub(published_ticks));
+            self.record_latency(index, ticks.saturating_sub(published_ticks));
+        }
+    }
+
+    /// Asks how far the gating consumers are. Whether there is room now.
+    #[cold]
+    #[inline(never)]
+    fn make_room(&mut self) -> bool {
+        let lowest = self.gating.lowest(self.writer.next());
+        self.writer.extend(lowest);
+        let room = self.writer.room() > 0;
+        self.counters.held_back += u64::from(!room);
+        room
+    }
+
+    /// Takes one message whose payload lies in its payload ring. How many were taken.
+    #[inline(never)]
+    fn take_external(&mut self, index: usize, timestamp: u64, descriptor: u64) -> u64 {
+        if self.writer.room() == 0 && !self.make_room() {
+            return 0;
+        }
+        let source = &mut self.sources[index];
+        let outcome = copy_external(
+            source,
+            descriptor,
+            &mut External {
+                ring: &mut self.payload_ring,
+                intact_from: &mut self.payload_intact_from,
+                bank: &self.bank,
+                gating: &mut self.gating,
+                next: self.writer.next(),
+            },
+        );
+        match outcome {
+            Copied::At(position) => {
+                let word = FrameHeader::source_word(source.id, source.reader.next());
+                self.writer
+                    .publish(timestamp, word, descriptor, 1, |_| position);
+                source.reader.advance();
+                1
+            }
+            Copied::NoRoom => {
+                self.counters.held_back += 1;
+                0
+            }
+            Copied::Outside => {
+                self.cut_off(index);
+                0
+            }
         }
     }
 
@@ -291,9 +312,12 @@ impl Sequencing {
     }
 
     #[inline(always)]
-    fn record_latency(&mut self, ticks: u64) {
+    fn record_latency(&mut self, index: usize, ticks: u64) {
         let ns = self.stamper.calibration().span_ns(ticks).max(1);
         self.latency.saturating_record(ns);
+        if let Some(latency) = &self.sources[index].latency {
+            latency.record(ns);
+        }
     }
 
     #[cold]
@@ -431,8 +455,13 @@ impl Sequencing {
                 self.arriving = Some(arrival);
             }
             Command::SourceLeft { nonce, reason } => {
-                if let Some(source) = self.sources.iter_mut().find(|source| source.nonce == nonce) {
-                    source.leaving.get_or_insert(reason);
+                let found = self.sources.iter().position(|source| source.nonce == nonce);
+                match found {
+                    Some(index) if reason == LEFT_CUT_OFF => self.cut_off(index),
+                    Some(index) => {
+                        self.sources[index].leaving.get_or_insert(reason);
+                    }
+                    None => {}
                 }
             }
             Command::AddConsumer {
@@ -567,13 +596,8 @@ impl Sequencing {
 
     fn publish_own(&mut self, announcement: &Announcement) -> bool {
         const OWN: SourceId = 0;
-        let lowest = self.gating.lowest(self.writer.next());
-        if self.writer.room() == 0 {
-            self.writer.extend(lowest);
-            if self.writer.room() == 0 {
-                self.counters.held_back += 1;
-                return false;
-            }
+        if self.writer.room() == 0 && !self.make_room() {
+            return false;
         }
         let length = announcement.payload.len().min(self.message_limit);
         let payload = &announcement.payload[..length];
@@ -613,8 +637,6 @@ impl Sequencing {
         true
     }
 }
-
-const EXTERNAL_BIT: u64 = (Flags::EXTERNAL.bits() as u64) << 24;
 
 /// Word `index` of `bytes`, zeros past the end.
 fn word_of(bytes: &[u8], index: usize) -> u64 {

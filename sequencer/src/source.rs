@@ -3,9 +3,11 @@
 
 use selvedge_fabric::checked_offset;
 use selvedge_fabric::frame::{Flags, FrameHeader, SourceId};
+use selvedge_fabric::latency::LatencyRecorder;
 use selvedge_fabric::message::MessageSchema;
 use selvedge_fabric::protocol::Words;
 use selvedge_fabric::protocol::ingress::{Consumed, INGRESS_HEADER_WORDS, IngressReader};
+use selvedge_fabric::protocol::stream::StreamWriter;
 
 /// An admitted source.
 #[derive(Debug)]
@@ -26,7 +28,25 @@ pub(crate) struct Source {
     message_limit: usize,
     schemas: Vec<(u16, u16)>,
     pub(crate) nonce: u64,
+    /// From publishing to sequencing; a source is served without where it could not be made.
+    pub(crate) latency: Option<LatencyRecorder>,
 }
+
+/// Why a run of messages ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Stop {
+    /// There are no more, or as many as were asked for.
+    Done,
+    /// The stream has no room.
+    NoRoom,
+    /// The next message lies in the payload ring; its checked descriptor.
+    External(u64),
+    /// The next message is none that this source may send.
+    Refused,
+}
+
+/// The bit of a descriptor that says that the payload lies in the payload ring.
+const EXTERNAL_BIT: u64 = (Flags::EXTERNAL.bits() as u64) << 24;
 
 /// What a source is made of, collected by the conductor.
 #[derive(Debug)]
@@ -79,18 +99,61 @@ impl Source {
                 .collect(),
             reader: parts.reader,
             nonce: parts.nonce,
+            latency: None,
         })
     }
 
-    /// The descriptor of the next message, if it is one that this source may send.
+    /// Copies messages that lie in their slots, at most `most`, into the stream. How many, and why
+    /// no more.
+    ///
+    /// `WORDS` is how many payload words a slot holds, 0 if it is not known when this is compiled.
     #[inline(always)]
-    pub(crate) fn checked_descriptor(&mut self) -> Option<u64> {
-        let descriptor = self.reader.word(1);
-        if descriptor == self.checked || self.check(descriptor) {
-            Some(descriptor)
-        } else {
-            None
-        }
+    pub(crate) fn copy_run<const WORDS: usize>(
+        &mut self,
+        writer: &mut StreamWriter,
+        timestamp: u64,
+        most: u64,
+    ) -> (u64, Stop) {
+        let source_word = FrameHeader::source_word(self.id, 0);
+        let words = if WORDS == 0 { self.inline_words } else { WORDS };
+        let mut checked = self.checked;
+        let mut taken = 0;
+        let stop = loop {
+            let mut from = self.reader.run();
+            let mut to = writer.run();
+            let unchecked = loop {
+                if taken == most || !from.ready() {
+                    return (taken, Stop::Done);
+                }
+                // Read once: its writer may change it at any time.
+                let descriptor = from.word(1);
+                if descriptor != checked {
+                    break Some(descriptor);
+                }
+                if descriptor & EXTERNAL_BIT != 0 {
+                    return (taken, Stop::External(descriptor));
+                }
+                if to.room() == 0 {
+                    break None;
+                }
+                to.publish(
+                    timestamp,
+                    source_word | from.next(),
+                    descriptor,
+                    words,
+                    |index| from.word(INGRESS_HEADER_WORDS + index),
+                );
+                from.advance();
+                taken += 1;
+            };
+            drop((from, to));
+            match unchecked {
+                None => break Stop::NoRoom,
+                Some(descriptor) if self.check(descriptor) => checked = descriptor,
+                Some(_) => break Stop::Refused,
+            }
+        };
+        (taken, stop)
     }
 
     #[cold]
@@ -112,12 +175,6 @@ impl Source {
     #[inline(always)]
     pub(crate) fn payload_word(&self, index: usize) -> u64 {
         self.reader.word(INGRESS_HEADER_WORDS + index)
-    }
-
-    /// Words of payload that a slot holds.
-    #[inline(always)]
-    pub(crate) fn inline_words(&self) -> usize {
-        self.inline_words
     }
 
     /// The ticks at which the next message was published; 0 if that was not noted.

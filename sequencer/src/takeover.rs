@@ -8,7 +8,7 @@ use selvedge_fabric::frame::system::{SourceJoined, TYPE_REGISTERED};
 use selvedge_fabric::frame::{Flags, FrameHeader};
 use selvedge_fabric::host::process::ProcessIdentity;
 use selvedge_fabric::host::ticks::utc_ns;
-use selvedge_fabric::memory::{Access, FileClaim};
+use selvedge_fabric::memory::FileClaim;
 use selvedge_fabric::message::{Message, MessageSchema};
 use selvedge_fabric::protocol::Ordering;
 use selvedge_fabric::protocol::epoch::{EpochWord, MAX_BANKS, Opened, Span};
@@ -499,7 +499,7 @@ pub(crate) fn attached_cursors(fabric: &Fabric) -> Vec<(String, CursorFile)> {
         if name.starts_with('.') {
             continue;
         }
-        if let Ok(file) = CursorFile::open(&entry.path(), Access::Read)
+        if let Ok(file) = CursorFile::open_untrusted(&entry.path())
             && (file.held() || file.essential())
         {
             found.push((name, file));

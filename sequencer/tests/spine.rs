@@ -273,6 +273,44 @@ fn ten_thousand_messages_into_a_full_ring_lose_nothing() {
 }
 
 #[test]
+fn a_run_of_messages_is_sent_as_far_as_there_is_room() {
+    let mut host = Host::with(|config| config.ingress_capacity = 64);
+    let mut consumer = host.consumer("reader", Start::Latest);
+    let mut producer = host.producer("a");
+    let (mut sent, mut read) = (0, Vec::new());
+    for length in [0, 1, 7, 64, 200, 33, 64] {
+        let first = sent;
+        let count = producer
+            .try_publish_run(length, |index, number| {
+                *number = Number::new(first + index as u64);
+            })
+            .expect("a registered type");
+        assert_eq!(count, length.min(64), "an empty ring takes what fits");
+        sent += count as u64;
+        host.step();
+        read.extend(numbers(&mut consumer));
+    }
+    // What does not fit its slot goes the long way.
+    let count = producer
+        .try_publish_run(3, |index, long: &mut Long| {
+            long.values = [index as u8; 1000]
+        })
+        .expect("a registered type");
+    assert_eq!(count, 3);
+    host.step();
+    let mut long = 0;
+    consumer
+        .poll(10, |frame| {
+            let values = frame.get::<Long>().expect("a long one").values;
+            assert_eq!(values, [long; 1000]);
+            long += 1;
+        })
+        .expect("a poll");
+    assert_eq!(long, 3);
+    assert_eq!(read, (0..sent).collect::<Vec<_>>());
+}
+
+#[test]
 fn an_aborted_claim_is_never_sent() {
     let mut host = Host::new();
     let mut consumer = host.consumer("reader", Start::Oldest);
@@ -954,4 +992,242 @@ fn impossible_sizes_and_missing_hugepages_are_named() {
         left.len() <= 1,
         "a failed creation leaves nothing: {left:?}"
     );
+}
+
+#[test]
+fn a_standby_takes_over_from_a_frozen_sequencer_and_the_zombie_is_never_believed() {
+    use selvedge_sequencer::{Standby, StandbyConfig, Watch};
+    let mut host = Host::with(|config| config.stream_capacity = 256);
+    let mut producer = host.producer("a");
+    let mut consumer = host.consumer("reader", Start::Oldest);
+    let mut standby = Standby::new(
+        &host.fabric,
+        StandbyConfig {
+            sequencer: config(),
+            heartbeat_limit: Duration::from_millis(20),
+            kill_frozen: false,
+        },
+    );
+    let mut read = Vec::new();
+    let mut sent = 0;
+    for takeover in 0..10 {
+        for _ in 0..50 {
+            producer.publish(&Number::new(sent)).expect("room");
+            sent += 1;
+        }
+        if takeover % 2 == 0 {
+            host.step();
+            read.extend(numbers(&mut consumer));
+        }
+        assert!(matches!(standby.poll(), Ok(Watch::Healthy)));
+        // The sequencer is not stepped any more: to others it is frozen.
+        let successor = loop {
+            if let Watch::TakenOver(successor) = standby.poll().expect("a look") {
+                break *successor;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        };
+        let mut zombie = host.sequencer.replace(successor).expect("the old one");
+        let error = zombie.do_work().unwrap_err();
+        assert!(error.to_string().contains("was replaced"), "{error}");
+        host.step();
+        read.extend(numbers(&mut consumer));
+    }
+    assert_eq!(read, (0..sent).collect::<Vec<_>>());
+}
+
+#[test]
+fn an_essential_consumer_holds_the_stream_beyond_its_death() {
+    let mut host = Host::with(|config| config.stream_capacity = 256);
+    let mut producer = host.producer("a");
+    let mut pending = host
+        .fabric
+        .consumer("journal")
+        .essential()
+        .start(Start::Oldest)
+        .begin()
+        .expect("a registration");
+    let mut consumer = loop {
+        host.step();
+        if let Some(consumer) = pending.poll().expect("no refusal") {
+            break consumer;
+        }
+    };
+    for value in 0..100 {
+        producer.publish(&Number::new(value)).expect("room");
+    }
+    host.step();
+    let mut read = Vec::new();
+    consumer
+        .poll(20, |frame| {
+            read.extend(frame.get::<Number>().map(|number| number.value));
+        })
+        .expect("a poll");
+    let position = consumer.position();
+    // As if its process had been killed: neither detached nor alive.
+    std::mem::forget(consumer);
+    let path = host.fabric.paths().consumer("journal");
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[40..48].copy_from_slice(&1u64.to_le_bytes());
+    use std::os::unix::fs::FileExt;
+    std::fs::OpenOptions::new()
+        .write(true)
+        .open(&path)
+        .unwrap()
+        .write_all_at(&bytes[40..48], 40)
+        .unwrap();
+    // The successor's ring is empty: it may fill it once.
+    let closed_at = host.fabric.next_sequence();
+    host.restart();
+    let mut sent = 100;
+    for _ in 0..200 {
+        while sent < 1000 && producer.try_publish(&Number::new(sent)).is_ok() {
+            sent += 1;
+        }
+        host.step();
+    }
+    assert!(
+        host.fabric.next_sequence() <= closed_at + 256,
+        "it went on without the journal"
+    );
+    let mut again = host.consumer("journal", Start::Stored);
+    assert_eq!(again.position(), position);
+    while read.len() < 1000 {
+        read.extend(numbers(&mut again));
+        while sent < 1000 && producer.try_publish(&Number::new(sent)).is_ok() {
+            sent += 1;
+        }
+        host.step();
+    }
+    assert_eq!(read, (0..1000).collect::<Vec<_>>());
+}
+
+#[test]
+fn an_observer_that_holds_is_waited_for_and_loses_its_hold_when_it_freezes() {
+    let mut host = Host::with(|config| {
+        config.stream_capacity = 256;
+        config.ingress_capacity = 64;
+    });
+    let mut producer = host.producer("a");
+    let fabric = host.fabric.clone();
+    let attaching = std::thread::spawn(move || {
+        fabric
+            .observer("holder")
+            .start(Start::Latest)
+            .hold(Duration::from_millis(50))
+            .attach()
+            .expect("to be admitted")
+    });
+    while !attaching.is_finished() {
+        host.step();
+    }
+    let mut observer = attaching.join().unwrap();
+    let (mut sent, mut values, mut rounds) = (0, Vec::new(), 0);
+    while values.len() < 1000 {
+        rounds += 1;
+        assert!(rounds < 10_000);
+        while sent < 1000 && producer.try_publish(&Number::new(sent)).is_ok() {
+            sent += 1;
+        }
+        host.step();
+        let (read, missed) = observed(&mut observer);
+        assert_eq!(missed, [], "what it holds is not overwritten");
+        values.extend(read);
+    }
+    assert_eq!(values, (0..1000).collect::<Vec<_>>());
+    // Now it stands still; the stream waits, and then goes on.
+    let mut rounds = 0;
+    while sent < 3000 {
+        rounds += 1;
+        assert!(rounds < 1000, "it holds for ever");
+        while sent < 3000 && producer.try_publish(&Number::new(sent)).is_ok() {
+            sent += 1;
+        }
+        host.step();
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    host.step();
+    let (read, missed) = observed(&mut observer);
+    assert_eq!(missed.len(), 1);
+    assert_eq!(read.len() as u64 + missed[0].1 - missed[0].0 + 1, 2000);
+}
+
+#[test]
+fn files_cut_short_under_the_sequencer_hurt_their_owner_only() {
+    let mut host = Host::new();
+    let mut honest = host.producer("honest");
+    let mut reader = host.consumer("reader", Start::Latest);
+    // Their own mappings break too: they must not touch them again, not even to leave.
+    let _hostile = std::mem::ManuallyDrop::new(host.producer("hostile"));
+    let _lazy = std::mem::ManuallyDrop::new(host.consumer("lazy", Start::Latest));
+    let ring = std::fs::read_dir(host.fabric.ring_directory())
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .find(|path| path.to_string_lossy().contains("hostile"))
+        .expect("its ring");
+    let cut = |path: &std::path::Path| {
+        std::fs::OpenOptions::new()
+            .write(true)
+            .open(path)
+            .and_then(|file| file.set_len(0))
+            .expect("it can be cut");
+    };
+    cut(&ring);
+    cut(&host.fabric.paths().consumer("lazy"));
+    for value in 0..20_000 {
+        while honest.try_publish(&Number::new(value)).is_err() {
+            host.step();
+            assert!(reader.poll(1000, |_| {}).is_ok());
+        }
+    }
+    for _ in 0..50 {
+        host.step();
+        std::thread::sleep(Duration::from_millis(1));
+        reader.poll(1000, |_| {}).expect("a poll");
+    }
+    assert_eq!(host.sequencer.as_ref().unwrap().counters().cut_off, 1);
+    assert_eq!(host.fabric.gating_consumers().len(), 1, "only the reader");
+    let alarms = host.fabric.alarms();
+    assert!(
+        alarms.iter().any(|(_, text)| text.contains("hostile"))
+            && alarms.iter().any(|(_, text)| text.contains("`lazy`")),
+        "{alarms:?}"
+    );
+}
+
+#[test]
+fn a_fabric_recovered_from_its_journal_goes_on_in_a_new_life() {
+    use selvedge_fabric::Recovery;
+    let recovery = Recovery {
+        fabric_id: [9; 16],
+        life: 3,
+        next_sequence: 5_001,
+        floor_ns: u64::MAX / 2,
+        sources: vec![(0, String::new(), 17), (4, "phoenix".to_owned(), 2_000)],
+        schemas: vec![MessageSchema::of::<Number>()],
+    };
+    let mut host = Host::with(|config| config.recovery = Some(recovery));
+    let mut consumer = host.consumer("reader", Start::Oldest);
+    assert_eq!(consumer.position(), 5_001);
+    let mut producer = host.producer("phoenix");
+    assert_eq!(
+        (producer.source(), producer.next_source_sequence()),
+        (4, 2_001)
+    );
+    let newcomer = host.producer("newcomer");
+    assert!(newcomer.source() != 4 && newcomer.next_source_sequence() == 1);
+    producer.publish(&Number::new(1)).expect("room");
+    host.step();
+    let (mut first, mut stamp) = (None, 0);
+    consumer
+        .poll(100, |frame| {
+            if let Some(opened) = frame.get::<EpochOpened>() {
+                first = Some((frame.header().sequence(), opened.life));
+            }
+            assert!(frame.header().timestamp() >= stamp);
+            stamp = frame.header().timestamp();
+        })
+        .expect("a poll");
+    assert_eq!(first, Some((5_001, 3)));
+    assert!(stamp >= u64::MAX / 2, "time never goes back");
 }

@@ -1,16 +1,33 @@
 //! The command line.
 
+use crate::check::CheckArgs;
+use crate::completions::CompletionsArgs;
 use crate::demo::{DemoArgs, GroupArgs};
+use crate::describe::DescribeArgs;
+use crate::doctor::DoctorArgs;
+use crate::exporter::ExporterArgs;
 use crate::fabric_commands::{CreateArgs, RemoveArgs, SequencerArgs};
-use crate::journal_commands::JournalArgs;
+use crate::journal_bench::JournalBenchArgs;
+use crate::journal_commands::{JournalArgs, ReplayArgs};
+use crate::latency::LatencyArgs;
+use crate::logging::LogFormat;
+use crate::status::StatusArgs;
+use crate::supervise::{DownArgs, UpArgs};
+use crate::tap::TapArgs;
+use crate::top::TopArgs;
 use crate::torture::{RoleArgs, TortureArgs};
+use crate::tune::TuneArgs;
 use clap::{Parser, Subcommand};
+use selvedge_measure::bench::What;
 
 /// An ultra-low-latency shared-memory messaging fabric: one total order over all producers, read
 /// in place by any number of consumers, journaled for audit and replay.
 #[derive(Parser, Debug)]
 #[command(name = "selvedge", version, about, long_about = None, arg_required_else_help = true)]
 pub struct Cli {
+    /// How logs are written, to standard error; SELVEDGE_LOG=debug says more.
+    #[arg(long, global = true, value_enum, default_value_t = LogFormat::Human, env = "SELVEDGE_LOG_FORMAT", hide_env = true)]
+    pub log_format: LogFormat,
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
@@ -21,24 +38,64 @@ pub struct Cli {
 pub enum Command {
     /// Play a trading day through the fabric: feed, sequencer, strategy, gateway, journal, replay
     Demo(DemoArgs),
+    /// Measure latency and throughput on this host, with a report
+    #[command(subcommand)]
+    Bench(Bench),
     /// Create a fabric
     Create(CreateArgs),
     /// Run the sequencer of a fabric until SIGTERM
     Sequencer(SequencerArgs),
     /// List the fabrics of this host
     Ls,
+    /// Show who takes part and how they keep up
+    #[command(visible_alias = "stat")]
+    Status(StatusArgs),
+    /// Watch a fabric live
+    Top(TopArgs),
+    /// Serve metrics for Prometheus
+    Exporter(ExporterArgs),
+    /// Show message types with their fields
+    Describe(DescribeArgs),
+    /// Print live messages, decoded, slowing nobody
+    Tap(TapArgs),
+    /// Show, export or reset the latency histograms
+    Latency(LatencyArgs),
+    /// Look at this host as an expert would: what costs latency, and what mends it
+    Doctor(DoctorArgs),
+    /// Print what an expert would set on this host, as a script; applies nothing
+    Tune(TuneArgs),
+    /// Print a shell's completions
+    Completions(CompletionsArgs),
+    /// Check a topology file: every mistake with its line and remedy
+    Check(CheckArgs),
+    /// Start a fabric with its agents from a topology file
+    Up(UpArgs),
+    /// End a fabric in order
+    Down(DownArgs),
     /// Remove a fabric
     Remove(RemoveArgs),
     /// Record, verify, compare and show journals
     Journal(JournalArgs),
     /// Kill and freeze processes of a fabric under load, and account for every message
     Torture(TortureArgs),
+    /// Publish what a journal holds into a live fabric
+    Replay(ReplayArgs),
     /// One process of the demo
     #[command(hide = true)]
     DemoGroup(GroupArgs),
     /// One process of the torture
     #[command(hide = true)]
     TortureRole(RoleArgs),
+}
+
+/// What to measure.
+#[derive(Subcommand, Debug)]
+pub enum Bench {
+    /// The fabric's own paths.
+    #[command(flatten)]
+    Fabric(What),
+    /// The journal against its disk and its hash functions
+    Journal(JournalBenchArgs),
 }
 
 #[cfg(test)]

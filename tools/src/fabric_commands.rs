@@ -6,7 +6,9 @@ use selvedge_fabric::host::IdleStrategy;
 use selvedge_fabric::host::affinity::pin_current_thread;
 use selvedge_fabric::shared::paths::base_directory;
 use selvedge_fabric::{Fabric, FabricConfig, FabricError};
+use selvedge_journal::recovery_from;
 use selvedge_sequencer::{Sequencer, SequencerConfig, Standby, StandbyConfig, Watch};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -34,11 +36,26 @@ pub struct CreateArgs {
     /// NUMA node of the memory.
     #[arg(long)]
     numa_node: Option<u32>,
+    /// Go on from this journal: the fabric's memory was lost (power), its journal was not.
+    #[arg(long, value_name = "DIR")]
+    recover_from: Option<PathBuf>,
 }
 
 /// Creates a fabric.
 pub fn create(args: &CreateArgs) -> Result<()> {
+    let recovery = args
+        .recover_from
+        .as_deref()
+        .map(recovery_from)
+        .transpose()?;
+    if let Some(recovery) = &recovery {
+        println!(
+            "life {} begins at sequence {}",
+            recovery.life, recovery.next_sequence
+        );
+    }
     let fabric = Fabric::create(&FabricConfig {
+        recovery,
         slot_bytes: args.slot_bytes,
         stream_capacity: args.stream_capacity,
         stream_payload_bytes: args.stream_payload_bytes,

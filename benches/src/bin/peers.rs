@@ -10,7 +10,7 @@ use selvedge_benches::report;
 use selvedge_measure::cores::{CorePair, cores_at_start};
 use selvedge_measure::host::HostSettings;
 use selvedge_measure::rounds::{RoundSettings, run_rounds};
-use selvedge_measure::scenario::{Kind, Plan, Scenario};
+use selvedge_measure::scenario::{Plan, Scenario};
 use selvedge_measure::scenarios::{
     CopyLimit, FirstAfterSilence, RawLine, RawWord, RingLatency, RingPayload, RingThroughput,
     SequencedLatency, SequencedThroughput,
@@ -26,6 +26,9 @@ const CAPACITIES: [usize; 4] = [1024, 4096, 8192, 16384];
 
 /// The one capacity of a quick run: the size that an ingress ring is shipped with.
 const QUICK_CAPACITIES: [usize; 1] = [4096];
+
+/// Lengths of Aeron's terms at which its throughput is measured.
+const AERON_TERMS_KIB: [usize; 3] = [1024, 256, 16384];
 
 /// Measures the raw limits of two cores, this fabric and its peers in the same rounds.
 #[derive(Debug, Parser)]
@@ -76,7 +79,7 @@ fn scenarios(arguments: &Arguments) -> (Vec<Box<dyn Scenario>>, Vec<String>) {
     ];
     let aeron = aeron_binary();
     if let Ok(binary) = &aeron {
-        all.push(Box::new(AeronPeer::new(binary.clone(), Kind::Latency)));
+        all.push(Box::new(AeronPeer::latency(binary.clone())));
     }
     all.push(Box::new(RingThroughput::shipped()));
     all.push(Box::new(SequencedThroughput));
@@ -99,7 +102,15 @@ fn scenarios(arguments: &Arguments) -> (Vec<Box<dyn Scenario>>, Vec<String>) {
     all.push(Box::new(Iceoryx2Throughput::new(64)));
     all.push(Box::new(Iceoryx2Throughput::new(1024)));
     match aeron {
-        Ok(binary) => all.push(Box::new(AeronPeer::new(binary, Kind::Throughput))),
+        Ok(binary) => {
+            for &kib in if arguments.quick {
+                &AERON_TERMS_KIB[..1]
+            } else {
+                &AERON_TERMS_KIB
+            } {
+                all.push(Box::new(AeronPeer::throughput(binary.clone(), kib)));
+            }
+        }
         Err(how) => notes.push(how),
     }
     if !arguments.only.is_empty() {

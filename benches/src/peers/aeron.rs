@@ -1,5 +1,6 @@
 //! Aeron IPC, measured by a program of its own: it needs build tools that nobody else needs.
 
+use selvedge_measure::cores::unpin;
 use selvedge_measure::scenario::{HandedOver, Kind, Measured, Plan, Scenario};
 use selvedge_measure::{MeasureError, Result};
 use std::path::{Path, PathBuf};
@@ -33,22 +34,42 @@ pub fn aeron_binary() -> std::result::Result<PathBuf, String> {
 pub struct AeronPeer {
     binary: PathBuf,
     kind: Kind,
+    term_kib: usize,
+    name: String,
 }
 
 impl AeronPeer {
-    /// Measured by the program `binary`.
-    pub fn new(binary: PathBuf, kind: Kind) -> Self {
-        AeronPeer { binary, kind }
+    /// Latency, measured by the program `binary`.
+    pub fn latency(binary: PathBuf) -> Self {
+        AeronPeer {
+            binary,
+            kind: Kind::Latency,
+            term_kib: 1024,
+            name: "aeron".to_owned(),
+        }
+    }
+
+    /// Throughput with terms of `term_kib` KiB, its ring's size so to speak.
+    pub fn throughput(binary: PathBuf, term_kib: usize) -> Self {
+        AeronPeer {
+            binary,
+            kind: Kind::Throughput,
+            term_kib,
+            name: format!("aeron/{term_kib}KiB"),
+        }
     }
 }
 
 impl Scenario for AeronPeer {
     fn name(&self) -> &str {
-        "aeron"
+        &self.name
     }
 
     fn describe(&self) -> String {
-        "processes; IPC, exclusive publication, tryClaim, term buffers not sparse and touched before, media driver and clients invoked from the loops instead of running threads".to_owned()
+        format!(
+            "processes; IPC, exclusive publication, tryClaim, terms of {} KiB, not sparse and touched before, media driver and clients invoked from the loops instead of running threads",
+            self.term_kib
+        )
     }
 
     fn kind(&self) -> Kind {
@@ -60,12 +81,15 @@ impl Scenario for AeronPeer {
             Kind::Latency => "latency",
             Kind::Throughput => "throughput",
         };
+        // The program inherits where it may run, and needs both cores.
+        unpin()?;
         let output = Command::new(&self.binary)
             .arg(what)
             .arg(plan.cores.near.to_string())
             .arg(plan.cores.far.to_string())
             .arg(plan.warm_up.as_millis().to_string())
             .arg(plan.duration.as_millis().to_string())
+            .arg(self.term_kib.to_string())
             .output()
             .map_err(|error| MeasureError::io(format!("run {}", self.binary.display()), error))?;
         let text = String::from_utf8_lossy(&output.stdout);

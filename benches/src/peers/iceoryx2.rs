@@ -247,9 +247,10 @@ impl Scenario for Iceoryx2Throughput {
         }
         port.send(Element::STOP)?;
         // The buffer's content is still to be taken: that is part of the time.
-        let report = child.finish()?;
+        child.wait_done()?;
         let seconds = seconds() - started;
         let disturbance = watch.end();
+        let report = child.finish()?;
         check_equal("samples taken", report.number("taken"), sent)?;
         check_equal(
             "sum of all words",
@@ -273,6 +274,7 @@ pub(super) fn take(host: &mut ChildHost) -> Result<serde_json::Value> {
         let received = port.receive(|element| (element.number(), element.sum()))?;
         match received {
             Some((Element::STOP, _)) => {
+                host.done();
                 return Ok(serde_json::json!({ "taken": taken, "sum": sum }));
             }
             // Sent to see whether anybody listens.

@@ -3,11 +3,16 @@
 use super::random_bytes;
 use crate::error::{FabricError, Result};
 use crate::fabric::Fabric;
+use crate::frame::SourceId;
 use crate::host::process::ProcessIdentity;
 use crate::host::ticks::{TickSource, utc_ns};
-use crate::memory::{MemoryReport, PageKind, Pages, RegionOptions, create_region, round_up};
+use crate::memory::{
+    Access, MemoryReport, PageKind, Pages, RegionOptions, create_region, round_up,
+};
+use crate::message::MessageSchema;
+use crate::protocol::epoch::{EpochWord, Opened};
 use crate::shared::LAYOUT_VERSION;
-use crate::shared::bank::STATE_BYTES;
+use crate::shared::bank::{Bank, MAX_SOURCES, STATE_BYTES, SequencerStatus, SourceEntry};
 use crate::shared::control::{CONTROL_MAGIC, ControlRecord, MAX_RING_DIRECTORY_BYTES};
 use crate::shared::names::check_name;
 use crate::shared::paths::{FabricPaths, bank_ring, base_directory};
@@ -41,6 +46,25 @@ pub struct FabricConfig {
     pub pages: Pages,
     /// The NUMA node of the memory, if it matters.
     pub numa_node: Option<u32>,
+    /// What to go on from, where an earlier life of the fabric lost its memory.
+    pub recovery: Option<Recovery>,
+}
+
+/// What is left of a fabric whose memory was lost: what its journal tells.
+#[derive(Clone, Debug)]
+pub struct Recovery {
+    /// The fabric's id: it is the same fabric.
+    pub fabric_id: [u8; 16],
+    /// The life that begins: one more than the last.
+    pub life: u64,
+    /// The first sequence of the new life.
+    pub next_sequence: u64,
+    /// No time stamp of the new life is below this one, UTC nanoseconds.
+    pub floor_ns: u64,
+    /// Number, name and last source sequence of every source.
+    pub sources: Vec<(SourceId, String, u64)>,
+    /// The message types known.
+    pub schemas: Vec<MessageSchema>,
 }
 
 impl FabricConfig {
@@ -56,6 +80,7 @@ impl FabricConfig {
             ingress_payload_bytes: 1 << 19,
             pages: Pages::default(),
             numa_node: None,
+            recovery: None,
         }
     }
 
@@ -125,7 +150,10 @@ pub(super) fn create(config: &FabricConfig) -> Result<MemoryReport> {
     sweep_dead_creations(&config.directory);
 
     let mut fabric_id = [0; 16];
-    random_bytes(&mut fabric_id)?;
+    match &config.recovery {
+        Some(recovery) => fabric_id = recovery.fabric_id,
+        None => random_bytes(&mut fabric_id)?,
+    }
     let id_text: String = fabric_id.iter().map(|byte| format!("{byte:02x}")).collect();
     let process = ProcessIdentity::current();
     let paths = FabricPaths::new(config.directory.join(format!(
@@ -157,9 +185,12 @@ pub(super) fn create(config: &FabricConfig) -> Result<MemoryReport> {
         rings_now.clone()
     };
     let control = control_record(config, fabric_id, &rings_final, report.pages)?;
+    // The control file comes first: whoever finds this creation unfinished and its maker dead
+    // learns from it where the rings lie.
+    write_file(&paths.control(), control.as_bytes())?;
     let made = make_files(&paths, &rings_now, &control);
     // Preferred hugepages may be free when looked for and gone when reserved: go on without.
-    let (control, report) = match made {
+    let (control, report, rings_made) = match made {
         Err(FabricError::NotEnoughMemory { remedy, .. })
             if report.pages != PageKind::Small
                 && matches!(config.pages, Pages::Prefer2MiB | Pages::Prefer1GiB) =>
@@ -178,13 +209,16 @@ pub(super) fn create(config: &FabricConfig) -> Result<MemoryReport> {
                 &final_paths.default_rings(),
                 PageKind::Small,
             )?;
+            write_file(&paths.control(), control.as_bytes())?;
             make_files(&paths, &rings_now, &control)?;
-            (control, report)
+            (control, report, rings_now)
         }
         Err(error) => return Err(error),
-        Ok(()) => (control, report),
+        Ok(()) => (control, report, rings_now),
     };
-    write_new(&paths.control(), control.as_bytes())?;
+    if let Some(recovery) = &config.recovery {
+        seed(&paths, &rings_made, &control, recovery)?;
+    }
 
     // The one step that makes it visible, whole.
     let renamed = nix::fcntl::renameat2(
@@ -206,13 +240,76 @@ pub(super) fn create(config: &FabricConfig) -> Result<MemoryReport> {
 
 fn make_files(paths: &FabricPaths, rings: &Path, control: &ControlRecord) -> Result<()> {
     if !paths.epoch().exists() {
-        write_new(&paths.epoch(), &[0; 4096])?;
-        write_new(&paths.attach_lock(), &[])?;
+        write_file(&paths.epoch(), &[0; 4096])?;
+        write_file(&paths.attach_lock(), &[])?;
     }
     for index in 0..INITIAL_BANKS as usize {
         create_bank(paths, rings, control, index)?;
     }
     Ok(())
+}
+
+/// Writes what an earlier life left into the first bank, as an epoch that has ended: the first
+/// sequencer takes over from it as from any other.
+fn seed(
+    paths: &FabricPaths,
+    rings: &Path,
+    control: &ControlRecord,
+    recovery: &Recovery,
+) -> Result<()> {
+    let bank = Bank::open_in(paths, rings, control, 0, Access::Write)?;
+    let word = EpochWord::new(1, 0);
+    let nobody = ProcessIdentity {
+        pid: 0,
+        start_time: 0,
+    };
+    let mut last = vec![0; 1];
+    for (id, name, last_source_sequence) in &recovery.sources {
+        let place = *id as usize;
+        if place >= MAX_SOURCES {
+            continue;
+        }
+        if last.len() <= place {
+            last.resize(place + 1, 0);
+        }
+        last[place] = *last_source_sequence;
+        if place != 0 {
+            bank.set_source(
+                place,
+                &SourceEntry {
+                    nonce: u64::MAX - place as u64,
+                    name: name.clone(),
+                    next_source_sequence: last_source_sequence + 1,
+                    joined_at: 0,
+                    process: nobody,
+                    attached: false,
+                },
+            );
+        }
+    }
+    for schema in &recovery.schemas {
+        bank.add_schema(0, schema);
+    }
+    bank.set_owner(word, nobody, recovery.floor_ns);
+    bank.set_status(SequencerStatus::Stopped);
+    bank.bound().announce(recovery.next_sequence);
+    bank.set_published(recovery.next_sequence);
+    bank.snapshots()
+        .write(0, word, recovery.next_sequence, &last);
+    bank.header().open(Opened {
+        epoch: word,
+        first_sequence: recovery.next_sequence,
+        previous: EpochWord::NONE,
+    });
+    let path = paths.epoch();
+    std::fs::OpenOptions::new()
+        .write(true)
+        .open(&path)
+        .and_then(|mut file| {
+            use std::io::Write;
+            file.write_all(&word.bits().to_le_bytes())
+        })
+        .map_err(|error| FabricError::io("write", &path, error))
 }
 
 /// Creates the two files of a bank.
@@ -279,7 +376,7 @@ fn control_record(
         layout_version: LAYOUT_VERSION,
         record_bytes: size_of::<ControlRecord>() as u32,
         fabric_id,
-        life: 1,
+        life: config.recovery.as_ref().map_or(1, |recovery| recovery.life),
         created_ns: utc_ns(),
         stream_capacity: config.stream_capacity,
         stream_payload_bytes: config.stream_payload_bytes,
@@ -297,11 +394,8 @@ fn control_record(
     })
 }
 
-fn write_new(path: &Path, bytes: &[u8]) -> Result<()> {
-    use std::io::Write;
-    std::fs::File::create_new(path)
-        .and_then(|mut file| file.write_all(bytes))
-        .map_err(|error| FabricError::io("write", path, error))
+fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
+    std::fs::write(path, bytes).map_err(|error| FabricError::io("write", path, error))
 }
 
 fn exists(config: &FabricConfig, paths: &FabricPaths) -> FabricError {
@@ -321,7 +415,7 @@ fn exists(config: &FabricConfig, paths: &FabricPaths) -> FabricError {
     }
 }
 
-/// Removes half-made fabrics whose makers died.
+/// Removes what creations and removals left half done whose processes died.
 fn sweep_dead_creations(directory: &Path) {
     for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
         let Ok(name) = entry.file_name().into_string() else {
@@ -337,6 +431,9 @@ fn sweep_dead_creations(directory: &Path) {
             continue;
         };
         if !(ProcessIdentity { pid, start_time }).is_alive() {
+            if let Ok(control) = ControlRecord::read(&entry.path().join("control")) {
+                super::remove::remove_rings_outside(directory, &control);
+            }
             let _ = std::fs::remove_dir_all(entry.path());
         }
     }

@@ -6,7 +6,7 @@ mod history;
 mod remove;
 
 pub(crate) use attach_lock::AttachLock;
-pub use create::FabricConfig;
+pub use create::{FabricConfig, Recovery};
 
 use crate::clock::Calibration;
 use crate::error::{FabricError, Result};
@@ -277,6 +277,13 @@ impl Fabric {
         (0..MAX_CONSUMERS)
             .filter_map(|place| bank.consumer(place))
             .collect()
+    }
+
+    /// The alarms of the current epoch, oldest first: UTC nanoseconds and what is wrong.
+    pub fn alarms(&self) -> Vec<(u64, String)> {
+        self.bank(self.epoch().load())
+            .map(Bank::alarms)
+            .unwrap_or_default()
     }
 
     /// The message types registered so far.

@@ -93,21 +93,29 @@ pub(super) fn remove(directory: &Path, name: &str, force: bool) -> Result<()> {
         Err(error) => return Err(FabricError::io("remove", paths.root(), error)),
     }
     if let Ok(control) = control {
-        remove_rings(&control.ring_directory());
+        remove_rings_outside(directory, &control);
     }
     std::fs::remove_dir_all(&condemned)
         .map_err(|error| FabricError::io("remove", &condemned, error))
 }
 
-/// Removes the ring files of a ring directory and the directory, if nothing else is in it: the
-/// control file names it, and a control file could name any directory.
-fn remove_rings(directory: &Path) {
-    for name in visible_names(directory) {
+/// Removes the ring files of a ring directory on hugetlbfs, and the directory if nothing else is in
+/// it: the control file names it, and a control file could name any directory.
+///
+/// Rings under `base` lie in their fabric's own directory and go with it; by the time this is
+/// called that path may already be a new fabric's.
+pub(super) fn remove_rings_outside(base: &Path, control: &ControlRecord) {
+    let directory = control.ring_directory();
+    let base = std::path::absolute(base).unwrap_or_else(|_| base.to_path_buf());
+    if directory.starts_with(base) {
+        return;
+    }
+    for name in visible_names(&directory) {
         let ours =
             name.ends_with(".ring") && (name.starts_with("bank-") || name.starts_with("source-"));
         if ours {
             let _ = std::fs::remove_file(directory.join(name));
         }
     }
-    let _ = std::fs::remove_dir(directory);
+    let _ = std::fs::remove_dir(&directory);
 }

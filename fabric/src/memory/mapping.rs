@@ -1,9 +1,11 @@
 //! A mapped file.
 
+use super::guard::Guard;
 use crate::error::{FabricError, Result};
 use crate::protocol::{AtomicU64, Words};
 use memmap2::{Advice, MmapOptions, MmapRaw};
 use std::fs::{File, OpenOptions};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -16,12 +18,22 @@ pub enum Access {
     Write,
 }
 
+// The guard is given up before the range is unmapped: fields are dropped in the order of their
+// declaration, after `drop`.
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        self.guard = None;
+    }
+}
+
 /// A whole file, mapped shared, prefaulted, kept out of forked children.
 #[derive(Debug)]
 pub struct Mapping {
     raw: MmapRaw,
     path: PathBuf,
     locked: bool,
+    owner: u32,
+    guard: Option<Guard>,
 }
 
 impl Mapping {
@@ -47,16 +59,43 @@ impl Mapping {
         // Neither is needed for correctness; a kernel without them leaves the default.
         let _ = raw.advise(Advice::DontFork);
         let locked = raw.lock().is_ok();
+        let owner = file
+            .metadata()
+            .map_err(|error| FabricError::io("inspect", path, error))?
+            .uid();
         Ok(Arc::new(Mapping {
             raw,
             path: path.to_path_buf(),
             locked,
+            owner,
+            guard: None,
         }))
+    }
+
+    /// Opens and maps a file for reading that somebody else may cut short at any time: then it
+    /// reads as zeros, and [`Mapping::is_broken`].
+    pub fn open_untrusted(path: &Path) -> Result<Arc<Self>> {
+        let mut mapping = Self::open(path, Access::Read)?;
+        if let Some(unique) = Arc::get_mut(&mut mapping) {
+            let start = unique.raw.as_ptr() as usize;
+            unique.guard = Some(Guard::new(start, unique.raw.len())?);
+        }
+        Ok(mapping)
+    }
+
+    /// Whether an untrusted file was cut short under this mapping.
+    pub fn is_broken(&self) -> bool {
+        self.guard.as_ref().is_some_and(Guard::is_broken)
     }
 
     /// The file.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// The user who owned the file when it was mapped.
+    pub fn owner(&self) -> u32 {
+        self.owner
     }
 
     /// Bytes mapped.

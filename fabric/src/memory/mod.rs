@@ -1,6 +1,7 @@
 //! Shared memory: files, pages, mappings.
 
 mod claim;
+mod guard;
 mod hugepages;
 mod mapping;
 mod numa;

@@ -8,6 +8,7 @@ use super::start::Start;
 use crate::error::{FabricError, Result};
 use crate::fabric::Fabric;
 use crate::host::IdleStrategy;
+use crate::latency::ConsumedLatency;
 use crate::protocol::gating::GatingCursor;
 use crate::shared::cursor::{ConsumerKind, CursorFile};
 use std::ops::ControlFlow;
@@ -145,6 +146,7 @@ impl PendingConsumer {
             return Ok(None);
         };
         Ok(Some(Consumer {
+            latency: ConsumedLatency::new(&self.fabric, &self.name).map(Box::new),
             name: std::mem::take(&mut self.name),
             file: registered.file,
             cursor,
@@ -201,6 +203,7 @@ pub struct Consumer {
     file: CursorFile,
     cursor: GatingCursor,
     place: Place,
+    latency: Option<Box<ConsumedLatency>>,
 }
 
 impl Consumer {
@@ -245,12 +248,15 @@ impl Consumer {
         if count == 0 {
             return Ok(0);
         }
+        // The time stamp of the first frame, the one that was waited for.
+        let stamped_ns = self.place.reader().word(0, 1);
         let inside = InsideHandler::enter();
+        let run = self.place.run();
         let mut read = 0;
         while read < count {
             // SAFETY: `ready` said that these frames are published, and this consumer's cursor
             // stands at the first of them until the loop is over.
-            let frame = unsafe { self.place.frame(read) };
+            let frame = unsafe { run.frame(read) };
             read += 1;
             if handler(&frame).is_break() {
                 break;
@@ -261,6 +267,9 @@ impl Consumer {
         crash_point!("cursor.read");
         self.cursor.release(self.place.next());
         crash_point!("cursor.released");
+        if let Some(latency) = &mut self.latency {
+            latency.record(stamped_ns, self.place.reader().epoch());
+        }
         Ok(read as usize)
     }
 }

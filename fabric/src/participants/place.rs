@@ -5,9 +5,10 @@ use super::payload_ring::checked_offset;
 use crate::error::{FabricError, Result};
 use crate::fabric::Fabric;
 use crate::frame::{Flags, FrameHeader};
-use crate::protocol::Words;
 use crate::protocol::epoch::{EpochWord, Owner};
+use crate::protocol::ingress::RingShape;
 use crate::protocol::stream::{FRAME_HEADER_WORDS, Ready, StreamReader};
+use crate::protocol::{Ordering, View, Words};
 use crate::shared::bank::Bank;
 
 /// Where a reader stands: a ring, the payload ring beside it, and the way to the next epoch.
@@ -138,25 +139,48 @@ impl Place {
         Ok(())
     }
 
-    /// The header of the frame `ahead` places on.
+    /// The frames from here on, with everything at hand in registers.
     #[inline(always)]
-    pub(super) fn header(&self, ahead: u64) -> FrameHeader {
-        FrameHeader::from_words([0, 1, 2, 3].map(|index| self.reader.word(ahead, index)))
+    pub(super) fn run(&self) -> Run<'_> {
+        Run {
+            slots: self.reader.words().view(),
+            shape: self.reader.shape(),
+            next: self.reader.next(),
+            payload: self.payload.view(),
+            payload_bytes: self.payload_bytes,
+            inline_bytes: self.inline_bytes,
+        }
     }
+}
 
+/// See [`Place::run`].
+#[derive(Clone, Copy)]
+pub(super) struct Run<'a> {
+    slots: View<'a>,
+    shape: RingShape,
+    next: u64,
+    payload: View<'a>,
+    payload_bytes: u64,
+    inline_bytes: usize,
+}
+
+impl<'a> Run<'a> {
     /// The frame `ahead` places on, in place.
     ///
     /// # Safety
     ///
     /// The frame must be published ([`Place::ready`]) and its sequence held by a gating cursor
-    /// while the result lives.
+    /// while the result is used.
     #[inline(always)]
-    pub(super) unsafe fn frame(&self, ahead: u64) -> Frame<'_> {
-        let header = self.header(ahead);
+    pub(super) unsafe fn frame(self, ahead: u64) -> Frame<'a> {
+        let slot = self.shape.slot(self.next + ahead);
+        // SAFETY: a masked slot index plus an index below the header's size; the reader checked
+        // that every slot lies inside the words.
+        let word = |index: usize| unsafe { self.slots.at(slot + index) }.load(Ordering::Relaxed);
+        let header = FrameHeader::from_words([word(0), word(1), word(2), word(3)]);
         let length = header.length();
         let payload = if header.flags().contains(Flags::EXTERNAL) {
-            let position = self.reader.word(ahead, FRAME_HEADER_WORDS);
-            match checked_offset(position, length, self.payload_bytes) {
+            match checked_offset(word(FRAME_HEADER_WORDS), length, self.payload_bytes) {
                 // SAFETY: the range was checked to lie inside the payload ring; nobody writes it
                 // while the caller's cursor holds the frame.
                 Some(offset) => unsafe {
@@ -166,12 +190,11 @@ impl Place {
                 None => &[],
             }
         } else {
-            let slot = self.reader.slot(ahead) + FRAME_HEADER_WORDS;
-            // SAFETY: `slot` lies inside the ring, and the length is cut to the slot's payload;
+            // SAFETY: the slot lies inside the ring, and the length is cut to the slot's payload;
             // nobody writes it while the caller's cursor holds the frame.
             unsafe {
                 std::slice::from_raw_parts(
-                    self.reader.words().pointer(slot),
+                    self.slots.pointer(slot + FRAME_HEADER_WORDS),
                     length.min(self.inline_bytes),
                 )
             }

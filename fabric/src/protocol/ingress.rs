@@ -20,7 +20,7 @@
 use super::epoch::{EpochCell, EpochWord};
 use super::ordering::{SyncPoint, acquire, epoch_check_fence, release};
 use super::sync::Ordering;
-use super::words::Words;
+use super::words::{View, Words};
 use crate::frame::{MAX_EPOCH_TAG, MAX_SEQUENCE};
 
 /// Words of the header of an ingress slot.
@@ -168,6 +168,85 @@ impl IngressWriter {
     }
 }
 
+impl IngressWriter {
+    /// Publishes a run of messages with everything at hand in registers.
+    #[inline(always)]
+    pub fn run(&mut self) -> WriteRun<'_> {
+        WriteRun {
+            slots: self.slots.view(),
+            shape: self.shape,
+            next: self.next,
+            limit: self.limit,
+            place: &mut self.next,
+        }
+    }
+}
+
+/// See [`IngressWriter::run`]. The writer learns how far it came when the run is dropped.
+#[derive(Debug)]
+pub struct WriteRun<'a> {
+    slots: View<'a>,
+    shape: RingShape,
+    next: u64,
+    limit: u64,
+    place: &'a mut u64,
+}
+
+impl WriteRun<'_> {
+    /// As [`IngressWriter::next`].
+    #[inline(always)]
+    pub fn next(&self) -> u64 {
+        self.next
+    }
+
+    /// As [`IngressWriter::room`].
+    #[inline(always)]
+    pub fn room(&self) -> u64 {
+        self.limit - self.next
+    }
+
+    /// Index of the first word of the next slot.
+    #[inline(always)]
+    pub fn slot(&self) -> usize {
+        self.shape.slot(self.next)
+    }
+
+    /// Where the payload of the next message lies in its slot.
+    #[cfg(not(loom))]
+    #[inline(always)]
+    pub fn payload(&self) -> *mut u8 {
+        // SAFETY: a masked slot index plus the header's size is inside the ring's words.
+        unsafe { self.slots.pointer(self.slot() + INGRESS_HEADER_WORDS) }
+    }
+
+    /// As [`IngressWriter::describe`] and [`IngressWriter::publish`], for the next message.
+    #[inline(always)]
+    pub fn publish(&mut self, descriptor: u64, ticks: u64) {
+        debug_assert!(self.room() > 0);
+        let slot = self.slot();
+        // SAFETY: a masked slot index and offsets below the slot's size; the writer's `new`
+        // checked that every slot lies inside the words.
+        unsafe {
+            self.slots.at(slot + 1).store(descriptor, Ordering::Relaxed);
+            self.slots
+                .at(slot + self.shape.slot_words() - 1)
+                .store(ticks, Ordering::Relaxed);
+            // Pairs with the acquire in `IngressReader::ready`.
+            self.slots
+                .at(slot)
+                .store(self.next, release(SyncPoint::IngressPublish));
+        }
+        self.next += 1;
+    }
+}
+
+impl Drop for WriteRun<'_> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        *self.place = self.next;
+    }
+}
+
 /// The sequencer's side of an ingress ring: reads memory that a hostile process may change at any
 /// time, so each word is loaded once and checked by the caller.
 #[derive(Debug)]
@@ -218,6 +297,66 @@ impl IngressReader {
     #[inline(always)]
     pub fn advance(&mut self) {
         self.next += 1;
+    }
+
+    /// Reads a run of messages with everything at hand in registers: nothing stored to the other
+    /// ring meanwhile can make the compiler load it again.
+    #[inline(always)]
+    pub fn run(&mut self) -> IngressRun<'_> {
+        IngressRun {
+            slots: self.slots.view(),
+            shape: self.shape,
+            next: self.next,
+            place: &mut self.next,
+        }
+    }
+}
+
+/// See [`IngressReader::run`]. The reader learns how far it came when the run is dropped.
+#[derive(Debug)]
+pub struct IngressRun<'a> {
+    slots: View<'a>,
+    shape: RingShape,
+    next: u64,
+    place: &'a mut u64,
+}
+
+impl IngressRun<'_> {
+    /// As [`IngressReader::next`].
+    #[inline(always)]
+    pub fn next(&self) -> u64 {
+        self.next
+    }
+
+    /// As [`IngressReader::ready`].
+    #[inline(always)]
+    pub fn ready(&self) -> bool {
+        // SAFETY: a masked slot index; the reader's `new` checked that every slot lies inside the
+        // words.
+        let word = unsafe { self.slots.at(self.shape.slot(self.next)) };
+        // Pairs with the release in `IngressWriter::publish`.
+        word.load(acquire(SyncPoint::IngressAcquire)) == self.next
+    }
+
+    /// As [`IngressReader::word`].
+    #[inline(always)]
+    pub fn word(&self, index: usize) -> u64 {
+        let index = index & (self.shape.slot_words() - 1);
+        // SAFETY: a masked slot index plus an index below the slot's size.
+        unsafe { self.slots.at(self.shape.slot(self.next) + index) }.load(Ordering::Relaxed)
+    }
+
+    /// As [`IngressReader::advance`].
+    #[inline(always)]
+    pub fn advance(&mut self) {
+        self.next += 1;
+    }
+}
+
+impl Drop for IngressRun<'_> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        *self.place = self.next;
     }
 }
 

@@ -25,7 +25,7 @@ mod sync;
 mod words;
 
 pub use sync::{AtomicU64, Ordering};
-pub use words::Words;
+pub use words::{View, Words};
 
 /// Words in the unit that different cores write apart: 128 bytes, because the adjacent-line
 /// prefetcher pulls cache lines in pairs.

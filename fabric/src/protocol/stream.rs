@@ -21,8 +21,8 @@ use super::epoch::{EpochCell, EpochWord};
 use super::ingress::RingShape;
 use super::ordering::{SyncPoint, acquire, fence, release};
 use super::sync::Ordering;
-use super::words::Words;
-use crate::frame::FrameHeader;
+use super::words::{View, Words};
+use crate::frame::{FrameHeader, MAX_SEQUENCE};
 
 /// Words of a frame header.
 pub const FRAME_HEADER_WORDS: usize = 4;
@@ -157,11 +157,11 @@ impl StreamWriter {
     pub fn extend(&mut self, lowest: Option<u64>) {
         let capacity = self.shape.capacity();
         // What consumers hold below this epoch's first sequence lies in another bank.
-        let gate = lowest.map_or(u64::MAX, |lowest| lowest.max(self.first) + capacity);
+        let held_from = lowest.map_or(u64::MAX - capacity, |lowest| lowest.max(self.first));
+        let gate = held_from + capacity;
         if self.next < gate && self.next == self.intact_from + capacity {
-            // Never past what a consumer holds: what it has not read is not announced as gone, for
-            // it may have to come back to it.
-            self.intact_from = (self.intact_from + self.stride).min(gate - capacity);
+            // Not beyond what is held: some of those who hold copy, and believe the bound.
+            self.intact_from = (self.intact_from + self.stride).min(held_from);
             self.bound.announce(self.intact_from);
         }
         self.limit = gate.min(self.intact_from + capacity).max(self.next);
@@ -171,6 +171,52 @@ impl StreamWriter {
     /// `lowest` holds from now on.
     pub fn withdraw_room(&mut self) {
         self.limit = self.next;
+    }
+
+    /// Publishes a run of frames with everything at hand in registers.
+    #[inline(always)]
+    pub fn run(&mut self) -> StreamRun<'_> {
+        StreamRun {
+            slots: self.slots.view(),
+            shape: self.shape,
+            tag: FrameHeader::publication_word(self.epoch.tag(), 0),
+            next: self.next,
+            limit: self.limit,
+            place: &mut self.next,
+        }
+    }
+
+    /// Publishes one frame, as [`StreamRun::publish`].
+    #[inline(always)]
+    pub fn publish(
+        &mut self,
+        timestamp: u64,
+        source: u64,
+        descriptor: u64,
+        payload_words: usize,
+        payload: impl Fn(usize) -> u64,
+    ) {
+        self.run()
+            .publish(timestamp, source, descriptor, payload_words, payload);
+    }
+}
+
+/// See [`StreamWriter::run`]. The writer learns how far it came when the run is dropped.
+#[derive(Debug)]
+pub struct StreamRun<'a> {
+    slots: View<'a>,
+    shape: RingShape,
+    tag: u64,
+    next: u64,
+    limit: u64,
+    place: &'a mut u64,
+}
+
+impl StreamRun<'_> {
+    /// As [`StreamWriter::room`].
+    #[inline(always)]
+    pub fn room(&self) -> u64 {
+        self.limit - self.next
     }
 
     /// Publishes a frame whose payload fits the slot: header words, then `payload_words` words
@@ -191,8 +237,8 @@ impl StreamWriter {
         let slot = self.shape.slot(self.next);
         let payload_words = payload_words.min(self.shape.slot_words() - FRAME_HEADER_WORDS);
         crash_point!("sequence.begun");
-        // SAFETY: `slot` is a masked slot index and `new` checked that every slot lies inside the
-        // words; offsets stay below the slot's size.
+        // SAFETY: `slot` is a masked slot index and the writer's `new` checked that every slot lies
+        // inside the words; offsets stay below the slot's size.
         unsafe {
             for index in 0..payload_words {
                 self.slots
@@ -205,12 +251,19 @@ impl StreamWriter {
             crash_point!("sequence.written");
             // Pairs with the acquire in `StreamReader::published`.
             self.slots.at(slot).store(
-                FrameHeader::publication_word(self.epoch.tag(), self.next),
+                self.tag | (self.next & MAX_SEQUENCE),
                 release(SyncPoint::StreamPublish),
             );
         }
         crash_point!("sequence.published");
         self.next += 1;
+    }
+}
+
+impl Drop for StreamRun<'_> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        *self.place = self.next;
     }
 }
 

@@ -7,6 +7,42 @@ use std::sync::Arc;
 mod shared {
     use super::*;
     use std::any::Any;
+    use std::marker::PhantomData;
+
+    /// Borrowed [`Words`].
+    #[derive(Clone, Copy, Debug)]
+    pub struct View<'a> {
+        first: *const AtomicU64,
+        count: usize,
+        owner: PhantomData<&'a AtomicU64>,
+    }
+
+    impl<'a> View<'a> {
+        /// The address of the word at `index`, for in-place access to a payload.
+        ///
+        /// # Safety
+        ///
+        /// `index` must be at most the count of the words.
+        #[inline(always)]
+        pub unsafe fn pointer(self, index: usize) -> *mut u8 {
+            debug_assert!(index <= self.count);
+            // SAFETY: the caller guarantees that `index` is inside the run or one past its end.
+            unsafe { self.first.add(index) as *mut u8 }
+        }
+
+        /// The word at `index`, unchecked in release builds.
+        ///
+        /// # Safety
+        ///
+        /// `index` must be below the count of the words.
+        #[inline(always)]
+        pub unsafe fn at(self, index: usize) -> &'a AtomicU64 {
+            debug_assert!(index < self.count);
+            // SAFETY: the caller guarantees that `index` is inside the run, which the borrow
+            // keeps alive.
+            unsafe { &*self.first.add(index) }
+        }
+    }
 
     /// A run of 64-bit atomic words in memory that several processes may share.
     ///
@@ -96,6 +132,16 @@ mod shared {
             unsafe { &*self.first.add(index) }
         }
 
+        /// The same words without their owner: cheap to keep in a register over a run.
+        #[inline(always)]
+        pub fn view(&self) -> View<'_> {
+            View {
+                first: self.first,
+                count: self.count,
+                owner: PhantomData,
+            }
+        }
+
         /// The address of the word at `index`, for in-place access to a payload.
         ///
         /// # Safety
@@ -114,6 +160,22 @@ mod shared {
 mod shared {
     use super::*;
 
+    /// Borrowed [`Words`].
+    #[derive(Clone, Copy, Debug)]
+    pub struct View<'a>(&'a Words);
+
+    impl<'a> View<'a> {
+        /// The word at `index`.
+        ///
+        /// # Safety
+        ///
+        /// As in the product: `index` must be below the count of the words (here it is checked).
+        pub unsafe fn at(self, index: usize) -> &'a AtomicU64 {
+            assert!(index < self.0.count);
+            &self.0.words[self.0.start + index]
+        }
+    }
+
     /// A run of loom's atomic words.
     #[derive(Clone)]
     pub struct Words {
@@ -131,6 +193,11 @@ mod shared {
                 start: 0,
                 count,
             }
+        }
+
+        /// The same words, borrowed.
+        pub fn view(&self) -> View<'_> {
+            View(self)
         }
 
         /// How many words.
@@ -167,7 +234,7 @@ mod shared {
     }
 }
 
-pub use shared::Words;
+pub use shared::{View, Words};
 
 impl std::fmt::Debug for Words {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -34,6 +34,7 @@ use crate::protocol::record::Record;
 use crate::protocol::snapshot::Snapshots;
 use crate::protocol::stream::OverwriteBound;
 use crate::protocol::{LINE_WORDS, Ordering, Words};
+use std::path::Path;
 use std::sync::Arc;
 
 /// The most sources a fabric knows in its life: ids are never used again.
@@ -149,9 +150,21 @@ impl Bank {
         index: usize,
         access: Access,
     ) -> Result<Self> {
+        Self::open_in(paths, &control.ring_directory(), control, index, access)
+    }
+
+    /// As [`Bank::open`], with its ring in another directory than the control file says: while the
+    /// fabric is being created.
+    pub(crate) fn open_in(
+        paths: &FabricPaths,
+        rings: &Path,
+        control: &ControlRecord,
+        index: usize,
+        access: Access,
+    ) -> Result<Self> {
         let state_path = paths.bank_state(index);
         let state_file = Mapping::open(&state_path, access)?;
-        let ring_path = bank_ring(&control.ring_directory(), index);
+        let ring_path = bank_ring(rings, index);
         let ring_file = Mapping::open(&ring_path, access)?;
         let state = state_file.words(0, STATE_WORDS * 8)?;
         let slot_bytes = control.stream_capacity as usize * control.slot_bytes as usize;
@@ -338,6 +351,11 @@ impl Bank {
                 ns_per_tick_2_32: fields[2],
             })
         })
+    }
+
+    /// The record of the calibration: its key changes with each.
+    pub(crate) fn calibration_record(&self) -> Option<Record> {
+        self.record(CLOCK_AT, LINE_WORDS)
     }
 
     /// Publishes the `revision`th calibration.

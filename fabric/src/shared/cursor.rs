@@ -7,13 +7,13 @@
 //! name resumes.
 
 use super::LAYOUT_VERSION;
-use crate::error::{FabricError, Result};
+use crate::error::Result;
 use crate::host::process::ProcessIdentity;
 use crate::memory::{Access, Mapping};
 use crate::protocol::gating::GatingCursor;
 use crate::protocol::{LINE_WORDS, Ordering, Words};
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::sync::Arc;
 
 const CURSOR_MAGIC: u64 = u64::from_le_bytes(*b"SLVCONSU");
 const PHASE_AT: usize = 3;
@@ -109,7 +109,7 @@ pub fn encode_cursor_file(registration: &ConsumerRegistration, inherited: u64) -
 #[derive(Clone, Debug)]
 pub struct CursorFile {
     words: Words,
-    inode: u64,
+    mapping: Arc<Mapping>,
 }
 
 /// What the sequencer reads of a consumer's file.
@@ -133,19 +133,18 @@ pub struct ConsumerRegistration {
 impl CursorFile {
     /// Maps the file.
     pub fn open(path: &Path, access: Access) -> Result<Self> {
-        let file = std::fs::OpenOptions::new()
-            .read(true)
-            .write(access == Access::Write)
-            .open(path)
-            .map_err(|error| FabricError::io("open", path, error))?;
-        let inode = file
-            .metadata()
-            .map_err(|error| FabricError::io("inspect", path, error))?
-            .ino();
-        let mapping = Mapping::of_file(&file, path, access)?;
+        Self::of_mapping(Mapping::open(path, access)?)
+    }
+
+    /// Maps the file of another process, which may cut it short at any time.
+    pub fn open_untrusted(path: &Path) -> Result<Self> {
+        Self::of_mapping(Mapping::open_untrusted(path)?)
+    }
+
+    fn of_mapping(mapping: Arc<Mapping>) -> Result<Self> {
         Ok(CursorFile {
             words: mapping.words(0, CURSOR_FILE_BYTES)?,
-            inode,
+            mapping,
         })
     }
 
@@ -155,9 +154,9 @@ impl CursorFile {
             .map_or(0, |word| word.load(Ordering::Acquire))
     }
 
-    /// Which file it is.
-    pub fn inode(&self) -> u64 {
-        self.inode
+    /// Whether the file was cut short under the mapping.
+    pub fn is_broken(&self) -> bool {
+        self.mapping.is_broken()
     }
 
     /// The cursor.

@@ -12,6 +12,8 @@
 //! | `sources/NAME.NONCE` | that producer | registration: who, which message types ([`registration`]) |
 //! | `sources/NAME.NONCE.ring` (ring directory) | that producer | its ingress slots and payload ring |
 //! | `consumers/NAME` | that consumer | its cursor ([`cursor`]) |
+//! | `latency/source-N-NAME` | the sequencer that has bank N | a latency histogram ([`crate::latency`]) |
+//! | `latency/consumer-NAME` | that consumer | the same |
 //!
 //! The ring directory is the fabric's own, or one on hugetlbfs that `control` names.
 

@@ -11,8 +11,8 @@ use crate::host::process::ProcessIdentity;
 use crate::memory::{Access, Mapping};
 use crate::message::MessageSchema;
 use crate::protocol::{Ordering, Words};
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::sync::Arc;
 
 const REGISTRATION_MAGIC: u64 = u64::from_le_bytes(*b"SLVSOURC");
 const PHASE_AT: usize = 3;
@@ -98,26 +98,24 @@ impl Registration {
 #[derive(Clone, Debug)]
 pub struct RegistrationFile {
     words: Words,
-    inode: u64,
-    uid: u32,
+    mapping: Arc<Mapping>,
 }
 
 impl RegistrationFile {
     /// Maps the file.
     pub fn open(path: &Path, access: Access) -> Result<Self> {
-        let file = std::fs::OpenOptions::new()
-            .read(true)
-            .write(access == Access::Write)
-            .open(path)
-            .map_err(|error| FabricError::io("open", path, error))?;
-        let metadata = file
-            .metadata()
-            .map_err(|error| FabricError::io("inspect", path, error))?;
-        let mapping = Mapping::of_file(&file, path, access)?;
+        Self::of_mapping(Mapping::open(path, access)?)
+    }
+
+    /// Maps the file of another process, which may cut it short at any time.
+    pub fn open_untrusted(path: &Path) -> Result<Self> {
+        Self::of_mapping(Mapping::open_untrusted(path)?)
+    }
+
+    fn of_mapping(mapping: Arc<Mapping>) -> Result<Self> {
         Ok(RegistrationFile {
             words: mapping.words(0, REGISTRATION_BYTES)?,
-            inode: metadata.ino(),
-            uid: metadata.uid(),
+            mapping,
         })
     }
 
@@ -127,14 +125,14 @@ impl RegistrationFile {
             .map_or(0, |word| word.load(Ordering::Acquire))
     }
 
-    /// Which file it is: a name may come back as another file.
-    pub fn inode(&self) -> u64 {
-        self.inode
-    }
-
     /// Who owns the file.
     pub fn uid(&self) -> u32 {
-        self.uid
+        self.mapping.owner()
+    }
+
+    /// Whether the file was cut short under the mapping.
+    pub fn is_broken(&self) -> bool {
+        self.mapping.is_broken()
     }
 
     /// Whether the producer has left in order.

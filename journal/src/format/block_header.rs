@@ -46,7 +46,9 @@ pub struct BlockHeader {
     /// Blocks with a number below this were known to be durable when this block was written.
     pub durable_blocks: u64,
     /// Zero in this version.
-    pub reserved: [u8; 40],
+    pub reserved: [u8; 8],
+    /// Of a Frames block: BLAKE3 of its marks; else zeros.
+    pub marks_hash: Hash,
     /// Hash of the block before; of the segment's header page for the first block of a segment.
     pub previous_hash: Hash,
     /// BLAKE3 of header and payload, this field and `crc32c` taken as zero.
@@ -75,6 +77,18 @@ impl BlockHeader {
         let mut hasher = blake3::Hasher::new();
         hasher.update(self.for_hash().as_bytes());
         hasher.update(payload);
+        *hasher.finalize().as_bytes()
+    }
+
+    /// As [`Self::compute_hash`], on several cores where the payload is long enough for that.
+    pub(crate) fn compute_hash_in_parallel(&self, payload: &[u8]) -> Hash {
+        const WORTH_IT: usize = 256 << 10;
+        if payload.len() < WORTH_IT {
+            return self.compute_hash(payload);
+        }
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(self.for_hash().as_bytes());
+        hasher.update_rayon(payload);
         *hasher.finalize().as_bytes()
     }
 

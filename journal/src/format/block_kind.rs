@@ -15,12 +15,16 @@ pub enum BlockKind {
     Snapshot = 3,
     /// A writer found the journal not closed and went on here.
     Recovery = 4,
-    /// Reserved: calibration of the clock that stamps the frames.
+    /// What the host said about the clock that stamps the frames.
     Clock = 5,
     /// Sequence, time and place of every block before it in the segment.
     Index = 6,
     /// The last block of a finished segment.
     Seal = 7,
+    /// Frames that had to be left out; the only block without frames that covers sequences.
+    Gap = 8,
+    /// Who did what.
+    Activity = 9,
 }
 
 impl BlockKind {
@@ -34,6 +38,8 @@ impl BlockKind {
             5 => BlockKind::Clock,
             6 => BlockKind::Index,
             7 => BlockKind::Seal,
+            8 => BlockKind::Gap,
+            9 => BlockKind::Activity,
             _ => return None,
         })
     }

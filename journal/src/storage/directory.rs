@@ -8,13 +8,21 @@ use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 const LOCK_FILE: &str = "writer.lock";
+
+/// What memory, lengths and places must be multiples of to bypass the page cache: the largest
+/// block of any disk in use.
+const DIRECT_ALIGNMENT: usize = 4096;
 
 /// A directory of the host's filesystem.
 #[derive(Clone, Debug)]
 pub struct DirectoryStorage {
     path: PathBuf,
+    /// Set once a file could not be written past the page cache.
+    buffered: Arc<AtomicBool>,
 }
 
 impl DirectoryStorage {
@@ -22,6 +30,7 @@ impl DirectoryStorage {
     pub fn new(path: &Path) -> Self {
         DirectoryStorage {
             path: path.to_owned(),
+            buffered: Arc::new(AtomicBool::new(false)),
         }
     }
 
@@ -32,6 +41,30 @@ impl DirectoryStorage {
     pub fn create(path: &Path) -> io::Result<Self> {
         fs::create_dir_all(path)?;
         Ok(Self::new(path))
+    }
+
+    /// The file for writing past the page cache (`O_DIRECT`): large writes then go to the disk
+    /// once, and take no memory from anybody. `None` where the file system cannot.
+    fn direct(&self, name: &str) -> Option<File> {
+        if self.buffered.load(Ordering::Relaxed) {
+            return None;
+        }
+        let opened = OpenOptions::new()
+            .write(true)
+            .custom_flags(nix::fcntl::OFlag::O_DIRECT.bits())
+            .open(self.path.join(name));
+        if opened.is_err() {
+            self.buffered.store(true, Ordering::Relaxed);
+        }
+        opened.ok()
+    }
+
+    fn file(&self, file: File, direct: Option<File>) -> Box<dyn StorageFile> {
+        Box::new(DirectoryFile {
+            file,
+            direct,
+            buffered: Arc::clone(&self.buffered),
+        })
     }
 }
 
@@ -59,7 +92,7 @@ impl Storage for DirectoryStorage {
             .mode(0o640)
             .open(self.path.join(name))?;
         reserve(&file, bytes)?;
-        Ok(Box::new(DirectoryFile { file }))
+        Ok(self.file(file, self.direct(name)))
     }
 
     fn open(&self, name: &str, write: bool) -> io::Result<Box<dyn StorageFile>> {
@@ -67,7 +100,8 @@ impl Storage for DirectoryStorage {
             .read(true)
             .write(write)
             .open(self.path.join(name))?;
-        Ok(Box::new(DirectoryFile { file }))
+        let direct = write.then(|| self.direct(name)).flatten();
+        Ok(self.file(file, direct))
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
@@ -80,6 +114,22 @@ impl Storage for DirectoryStorage {
 
     fn sync_directory(&self) -> io::Result<()> {
         File::open(&self.path)?.sync_all()
+    }
+
+    fn free_bytes(&self) -> Option<u64> {
+        let found = nix::sys::statvfs::statvfs(&self.path).ok()?;
+        // The types differ between systems.
+        #[allow(clippy::unnecessary_cast)]
+        Some((found.blocks_available() as u64).saturating_mul(found.fragment_size() as u64))
+    }
+
+    fn note(&self) -> Option<String> {
+        self.buffered.load(Ordering::Relaxed).then(|| {
+            format!(
+                "the file system of {} does not take O_DIRECT: the journal is written through the page cache",
+                self.path.display()
+            )
+        })
     }
 
     fn lock(&self) -> io::Result<Box<dyn Any + Send>> {
@@ -101,6 +151,8 @@ impl Storage for DirectoryStorage {
 #[derive(Debug)]
 struct DirectoryFile {
     file: File,
+    direct: Option<File>,
+    buffered: Arc<AtomicBool>,
 }
 
 impl StorageFile for DirectoryFile {
@@ -113,6 +165,21 @@ impl StorageFile for DirectoryFile {
     }
 
     fn write_at(&self, from: &[u8], offset: u64) -> io::Result<usize> {
+        let aligned = from.as_ptr().addr().is_multiple_of(DIRECT_ALIGNMENT)
+            && from.len().is_multiple_of(DIRECT_ALIGNMENT)
+            && offset.is_multiple_of(DIRECT_ALIGNMENT as u64);
+        if let Some(direct) = &self.direct
+            && aligned
+            && !self.buffered.load(Ordering::Relaxed)
+        {
+            match direct.write_at(from, offset) {
+                // It opened so, but does not write so: through the page cache from here on.
+                Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
+                    self.buffered.store(true, Ordering::Relaxed);
+                }
+                written => return written,
+            }
+        }
         self.file.write_at(from, offset)
     }
 

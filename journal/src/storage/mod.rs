@@ -55,6 +55,17 @@ pub trait Storage: Send + Sync + Debug {
     /// What the host says.
     fn sync_directory(&self) -> io::Result<()>;
 
+    /// Bytes that can still be taken for files; `None` where that is not known.
+    fn free_bytes(&self) -> Option<u64> {
+        None
+    }
+
+    /// What a person should know about how files are written here, once files were; `None` when
+    /// there is nothing.
+    fn note(&self) -> Option<String> {
+        None
+    }
+
     /// Takes the right to write, until the value is dropped or the process ends.
     ///
     /// # Errors
@@ -63,7 +74,7 @@ pub trait Storage: Send + Sync + Debug {
 }
 
 /// An open segment file.
-pub trait StorageFile: Send + Debug {
+pub trait StorageFile: Send + Sync + Debug {
     /// Bytes in the file.
     ///
     /// # Errors

@@ -1,55 +1,69 @@
-//! The thread that hashes, writes and syncs blocks, and the queues to it and back.
+//! The appender's end of the helper thread: queues to it and back.
 
 use super::control::Control;
-use super::finish_sink;
+use super::events::Event;
+use super::pipeline::Pipeline;
+use super::workers;
 use crate::block::BlockBuffer;
-use crate::config::JournalConfig;
 use crate::error::{JournalError, io_error};
+use crate::format::BlockKind;
+use crate::positions::AlarmState;
 use crate::recovery::JournalEnd;
 use crate::sink::Sink;
+use crate::staging::SlotMemory;
+use crossbeam_channel::{Receiver, Sender, bounded};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 
-enum Job {
-    Write(BlockBuffer),
-    Sync,
-    Finish,
-}
+/// Records and orders that may wait beside the blocks.
+const SPARE_EVENTS: usize = 64;
 
-/// The writer's end.
+/// The appender's end.
 pub(super) struct Helper {
-    // Bounded, with room for every block there is, one sync and the finish: sending never waits.
-    jobs: Option<SyncSender<Job>>,
+    // Bounded, with room for every block there is and the rare rest: sending never waits.
+    events: Sender<Event>,
     free: Receiver<BlockBuffer>,
     shared: Arc<Shared>,
     thread: Option<JoinHandle<Result<Option<JournalEnd>, JournalError>>>,
 }
 
+/// What both ends see.
 #[derive(Default)]
-struct Shared {
-    control: Control,
-    sync_queued: AtomicBool,
+pub(super) struct Shared {
+    pub(super) control: Control,
+    pub(super) sync_queued: AtomicBool,
 }
 
 impl Helper {
-    /// Starts the thread and gives it the sink.
-    pub(super) fn start(sink: Sink, config: &JournalConfig) -> Result<Self, JournalError> {
-        let (jobs, queue) = sync_channel(config.buffers + 2);
-        let (give_back, free) = sync_channel(config.buffers);
-        for _ in 0..config.buffers {
+    /// Starts the threads and gives them the sink and the slots of staging.
+    pub(super) fn start(sink: Sink, slots: Vec<SlotMemory>) -> Result<Self, JournalError> {
+        let count = slots.len();
+        let depth = sink.config().depth;
+        let (events, queue) = bounded(2 * count + SPARE_EVENTS);
+        let (give_back, free) = bounded(count);
+        for slot in slots {
             // Cannot fail: the queue holds them all and its other end is here.
-            let _ = give_back.try_send(BlockBuffer::new(config.block_bytes));
+            let _ = give_back.try_send(BlockBuffer::in_slot(slot));
         }
+        let (jobs, work) = bounded(count + SPARE_EVENTS);
+        // One more than writes under way: a sync or a new segment's file beside them.
+        let workers = workers::start(depth + 2, &work, &events)?;
         let shared = Arc::new(Shared::default());
-        let theirs = Arc::clone(&shared);
+        let pipeline = Pipeline::new(sink, queue, jobs, give_back, Arc::clone(&shared), depth);
         let thread = thread::Builder::new()
             .name("journal-write".to_owned())
-            .spawn(move || run(sink, &queue, &give_back, &theirs))
+            .spawn(move || {
+                let ended = pipeline.run();
+                // The pipeline held the other end of their queue.
+                for worker in workers {
+                    let _ = worker.join();
+                }
+                ended
+            })
             .map_err(io_error("start a thread for", "the journal"))?;
         Ok(Helper {
-            jobs: Some(jobs),
+            events,
             free,
             shared,
             thread: Some(thread),
@@ -66,22 +80,41 @@ impl Helper {
         self.free.try_recv().ok()
     }
 
-    fn send(&self, job: Job) -> Result<(), JournalError> {
-        self.jobs
-            .as_ref()
-            .and_then(|jobs| jobs.try_send(job).ok())
-            .ok_or(JournalError::HelperGone)
+    fn send(&self, event: Event) -> Result<(), JournalError> {
+        self.events
+            .try_send(event)
+            .map_err(|_| JournalError::HelperGone)
     }
 
     pub(super) fn write(&mut self, block: BlockBuffer) -> Result<(), JournalError> {
-        self.send(Job::Write(block))
+        self.send(Event::Block(block))
+    }
+
+    /// Queues a record; false when too many wait already.
+    pub(super) fn record(&self, kind: BlockKind, payload: Vec<u8>) -> bool {
+        // Room stays for the orders that must not be refused.
+        self.events.len() < self.events.capacity().unwrap_or(0) - SPARE_EVENTS / 2
+            && self.send(Event::Record(kind, payload)).is_ok()
+    }
+
+    pub(super) fn gap(
+        &self,
+        last_sequence: u64,
+        began: u64,
+        reason: AlarmState,
+    ) -> Result<(), JournalError> {
+        self.send(Event::Gap {
+            last_sequence,
+            began,
+            reason,
+        })
     }
 
     pub(super) fn sync(&self) -> Result<(), JournalError> {
         if self.shared.sync_queued.swap(true, Ordering::AcqRel) {
             return Ok(());
         }
-        self.send(Job::Sync)
+        self.send(Event::Sync)
     }
 
     pub(super) fn retry(&self) {
@@ -89,13 +122,13 @@ impl Helper {
     }
 
     pub(super) fn finish(mut self) -> Result<JournalEnd, JournalError> {
-        self.send(Job::Finish)?;
+        self.send(Event::Finish)?;
         self.close()?.ok_or(JournalError::HelperGone)
     }
 
     fn close(&mut self) -> Result<Option<JournalEnd>, JournalError> {
         self.shared.control.close();
-        self.jobs = None;
+        let _ = self.send(Event::Close);
         match self.thread.take().map(JoinHandle::join) {
             Some(Ok(ended)) => {
                 self.shared.control.check()?;
@@ -110,41 +143,6 @@ impl Drop for Helper {
     fn drop(&mut self) {
         if self.thread.is_some() {
             let _ = self.close();
-        }
-    }
-}
-
-/// The thread: ends when told to finish, or when the writer is gone and the queue empty.
-fn run(
-    mut sink: Sink,
-    queue: &Receiver<Job>,
-    give_back: &SyncSender<BlockBuffer>,
-    shared: &Shared,
-) -> Result<Option<JournalEnd>, JournalError> {
-    let control = &shared.control;
-    loop {
-        let job = match sink.next_sync() {
-            None => queue.recv().map_err(|_| RecvTimeoutError::Disconnected),
-            Some(wait) => queue.recv_timeout(wait),
-        };
-        let went_on = match job {
-            Ok(Job::Write(mut block)) => {
-                let written = control.insist(|| sink.write_frames(&mut block));
-                block.clear();
-                // Cannot be full: as many places as blocks. The writer may be gone.
-                let _ = give_back.try_send(block);
-                written && control.insist(|| sink.sync_if_due())
-            }
-            Ok(Job::Sync) => {
-                shared.sync_queued.store(false, Ordering::Release);
-                control.insist(|| sink.sync())
-            }
-            Ok(Job::Finish) => return finish_sink(sink).map(Some),
-            Err(RecvTimeoutError::Timeout) => control.insist(|| sink.sync_if_due()),
-            Err(RecvTimeoutError::Disconnected) => return Ok(None),
-        };
-        if !went_on {
-            return Ok(None);
         }
     }
 }

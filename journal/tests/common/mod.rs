@@ -29,6 +29,7 @@ pub fn small() -> JournalConfig {
         sync: SyncPolicy::OnlyAtClose,
         mode: WriteMode::Inline,
         clock: || 1_700_000_000_000_000_000,
+        ..JournalConfig::default()
     }
 }
 
@@ -135,7 +136,10 @@ pub fn segments(storage: &MemoryStorage) -> Vec<String> {
 pub fn reader(storage: &MemoryStorage) -> Result<JournalReader, JournalError> {
     JournalReader::open_in(
         Arc::new(storage.clone()),
-        ReadOptions { check_hashes: true },
+        ReadOptions {
+            check_hashes: true,
+            ..ReadOptions::default()
+        },
     )
 }
 

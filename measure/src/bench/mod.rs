@@ -1,11 +1,45 @@
 //! `selvedge bench`: open-loop measurements with a report.
+//!
+//! Messages have planned send times. What is measured is the time from when a message *should*
+//! have been sent until it was read: a stall delays every message planned meanwhile, and all of
+//! them count (no coordinated omission).
+//!
+//! | command | what |
+//! |---|---|
+//! | `latency` | one ring between two processes, one way where the cores' counters allow it |
+//! | `sequenced` | through the sequencer and back to the publisher |
+//! | `throughput` | as fast as possible, one ring and sequenced |
+//! | `fanout` | through the sequencer to many consumers |
 
-use crate::child::ChildHost;
+mod arguments;
+mod counters;
+mod fanout;
+mod hgrm;
+mod latency;
+mod plot;
+mod progress;
+mod recorder;
+mod report;
+mod sender;
+mod sequenced;
+mod throughput;
+
+pub use arguments::{BenchArgs, Common, FanoutArgs, What};
+pub(crate) use counters::tell as tell_counters;
+pub(crate) use fanout::consume;
+pub(crate) use latency::take as one_way;
+
+use crate::cores::cores_at_start;
 use crate::error::Result;
 
-pub(crate) fn one_way(_host: &mut ChildHost) -> Result<serde_json::Value> {
-    Ok(serde_json::Value::Null)
-}
-pub(crate) fn tell_counters(_host: &mut ChildHost) -> Result<serde_json::Value> {
-    Ok(serde_json::Value::Null)
+/// Measures what was asked for and writes the report. To be called from a `main` that began with
+/// [`crate::maybe_run_child`].
+pub fn run(arguments: &BenchArgs) -> Result<()> {
+    cores_at_start();
+    match &arguments.what {
+        What::Latency(common) => latency::run(common),
+        What::Sequenced(common) => sequenced::run(common),
+        What::Throughput(common) => throughput::run(common),
+        What::Fanout(fanout) => fanout::run(fanout),
+    }
 }

@@ -79,34 +79,41 @@ impl BareRing {
     ) -> Result<usize> {
         let expected = FrameHeader::descriptor_word(Line::TYPE, 0, size_of::<Line>(), Flags::NONE);
         let mut taken = 0;
-        while taken < limit && self.reader.ready() {
-            let descriptor = self.reader.word(1);
+        let mut run = self.reader.run();
+        while taken < limit && run.ready() {
+            let descriptor = run.word(1);
             if descriptor != expected {
                 return Err(unexpected(descriptor, expected));
             }
-            let word = |index: usize| self.reader.word(INGRESS_HEADER_WORDS + index);
+            let word = |index: usize| run.word(INGRESS_HEADER_WORDS + index);
             let line = Line {
                 number: word(0),
                 planned: word(1),
                 complement: word(2),
                 multiple: word(3),
             };
-            let header = self.reader.next().wrapping_add(descriptor);
+            let header = run.next().wrapping_add(descriptor);
             handler(&line, header);
-            self.reader.advance();
+            run.advance();
             taken += 1;
         }
+        drop(run);
         if taken > 0 {
             self.consumed.store(self.epoch, self.reader.next() - 1);
         }
         Ok(taken)
     }
 
-    /// Adds up all words of at most `limit` messages of `size` bytes that are there, in place in
-    /// the payload ring. Returns how many, and the sum.
-    pub fn take_payloads(&mut self, limit: usize, size: usize) -> Result<(usize, u64)> {
+    /// Hands at most `limit` messages of `size` bytes that are there, in place in the payload
+    /// ring, to `handler`. Returns how many.
+    pub fn take_bytes(
+        &mut self,
+        limit: usize,
+        size: usize,
+        mut handler: impl FnMut(&[u8]),
+    ) -> Result<usize> {
         let expected = FrameHeader::descriptor_word(BYTES_TYPE, 0, size, Flags::EXTERNAL);
-        let (mut taken, mut sum) = (0, 0u64);
+        let mut taken = 0;
         while taken < limit && self.reader.ready() {
             let descriptor = self.reader.word(1);
             if descriptor != expected {
@@ -126,12 +133,22 @@ impl BareRing {
             let bytes = unsafe {
                 std::slice::from_raw_parts(self.payload.pointer(offset / 8).cast_const(), size)
             };
-            sum = sum.wrapping_add(sum_words(bytes));
+            handler(bytes);
             self.reader.advance();
             taken += 1;
             // Said for each: a payload ring holds few long messages.
             self.consumed.store(self.epoch, self.reader.next() - 1);
         }
+        Ok(taken)
+    }
+
+    /// Adds up all words of at most `limit` messages of `size` bytes that are there. Returns how
+    /// many, and the sum.
+    pub fn take_payloads(&mut self, limit: usize, size: usize) -> Result<(usize, u64)> {
+        let mut sum = 0u64;
+        let taken = self.take_bytes(limit, size, |bytes| {
+            sum = sum.wrapping_add(sum_words(bytes));
+        })?;
         Ok((taken, sum))
     }
 }

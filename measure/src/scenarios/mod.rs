@@ -13,6 +13,7 @@ pub use bare_ring::BareRing;
 pub use limits::{CopyLimit, RawLine, RawWord};
 pub use messages::{BYTES_TYPE, Line, bytes_schema, sum_words};
 pub use payloads::RingPayload;
+pub(crate) use ring::{PING, PONG, RUN, admit, stepped_sequencer};
 pub use ring::{RingLatency, RingThroughput};
 pub use sequenced::{SequencedLatency, SequencedThroughput};
 pub use sequencer_process::SequencerProcess;
@@ -30,5 +31,6 @@ pub(crate) const ROLES: &[Role] = &[
     ("ring-payload", payloads::take),
     ("sequencer", sequencer_process::run),
     ("one-way", crate::bench::one_way),
+    ("fan-out", crate::bench::consume),
     ("counters", crate::bench::tell_counters),
 ];

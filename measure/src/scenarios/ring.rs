@@ -203,9 +203,19 @@ impl Scenario for RingThroughput {
         let end = clock.now() + clock.ticks(plan.duration);
         let mut count = 0;
         while clock.now() < end {
-            for _ in 0..CLOCK_EVERY {
-                count += 1;
-                send(&mut ping, Line::new(count, 0))?;
+            // In runs, as a feed handler that has a packet of messages would.
+            let mut left = CLOCK_EVERY as usize;
+            let mut spin = Spin::new("room in the ring");
+            while left > 0 {
+                let first = count + 1;
+                let sent = ping.try_publish_run(left, |index, line| {
+                    *line = Line::new(first + index as u64, 0);
+                })?;
+                count += sent as u64;
+                left -= sent;
+                if left > 0 {
+                    spin.turn()?;
+                }
             }
         }
         let last = ping.next_source_sequence() - 1;

@@ -15,9 +15,7 @@ use selvedge_fabric::host::ticks::monotonic_ns;
 use selvedge_fabric::memory::Access;
 use selvedge_fabric::protocol::gating::GatingCursor;
 use selvedge_fabric::shared::cursor::CursorFile;
-use selvedge_fabric::{
-    ClaimError, Consumer, Fabric, PendingConsumer, PendingProducer, Producer, Start,
-};
+use selvedge_fabric::{Consumer, Fabric, PendingConsumer, PendingProducer, Producer, Start};
 use std::time::Instant;
 
 const CLIENT: &str = "client";
@@ -26,7 +24,7 @@ const CLIENT: &str = "client";
 const MOVES_PER_LAP: u64 = 8;
 
 /// Messages that a client publishes before it reads, for throughput.
-const BURST: u64 = 64;
+const BURST: usize = 64;
 
 /// Producers `from` to `to`, registered and silent.
 pub(crate) fn idle_producers(fabric: &Fabric, from: usize, to: usize) -> Result<Vec<Producer>> {
@@ -233,17 +231,10 @@ impl Scenario for SequencedThroughput {
         let mut spin = Spin::new("messages to come back from the stream");
         while sending || read < sent {
             if sending {
-                for _ in 0..BURST {
-                    match producer.try_claim::<Line>() {
-                        Ok(mut claim) => {
-                            sent += 1;
-                            *claim = Line::new(sent, 0);
-                            claim.commit();
-                        }
-                        Err(ClaimError::Full) => break,
-                        Err(error) => return Err(error.into()),
-                    }
-                }
+                let first = sent + 1;
+                sent += producer.try_publish_run(BURST, |index, line| {
+                    *line = Line::new(first + index as u64, 0);
+                })? as u64;
                 sending = clock.now() < end;
             }
             consumer.poll(plan.poll_limit, |frame| {

@@ -44,7 +44,7 @@ impl SequencerProcess {
         Ok(SequencerProcess {
             child,
             fabric,
-            scratch: scratch,
+            scratch,
         })
     }
 

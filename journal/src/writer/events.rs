@@ -1,0 +1,37 @@
+//! What the helper thread is told, by the appender and by the threads that wait for the disk.
+
+use crate::block::BlockBuffer;
+use crate::format::BlockKind;
+use crate::positions::AlarmState;
+use crate::storage::StorageFile;
+use std::io;
+
+/// What the helper thread is told.
+pub(super) enum Event {
+    /// A block of frames to write.
+    Block(BlockBuffer),
+    /// A record to write between blocks.
+    Record(BlockKind, Vec<u8>),
+    /// Frames up to this sequence are left out.
+    Gap {
+        last_sequence: u64,
+        began: u64,
+        reason: AlarmState,
+    },
+    /// Make durable what there is.
+    Sync,
+    /// Write what there is, seal, and end.
+    Finish,
+    /// The writer is gone: write what there is, and end.
+    Close,
+    /// A block was written, or not.
+    Written {
+        ticket: u64,
+        block: BlockBuffer,
+        result: io::Result<()>,
+    },
+    /// A sync has ended.
+    Synced(io::Result<()>),
+    /// The next segment's file was made, or not.
+    Prepared(io::Result<Box<dyn StorageFile>>),
+}

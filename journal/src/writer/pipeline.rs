@@ -1,0 +1,475 @@
+//! The helper thread: hashes blocks while others are being written and synced.
+//!
+//! Blocks are closed here one after the other (each needs the hash of the one before), written by
+//! worker threads, several at once, and synced by a worker too, while further blocks are closed
+//! and written. A block keeps its slot of staging until it is durable, so that after any error
+//! the journal is simply opened again at what the disk holds, and written on from staging: one
+//! way of recovering for a crash, a full disk and a failed sync.
+
+use super::events::Event;
+use super::finish_sink;
+use super::helper::Shared;
+use super::workers::Job;
+use crate::block::BlockBuffer;
+use crate::config::SyncPolicy;
+use crate::error::{JournalError, io_error};
+use crate::format::BlockKind;
+use crate::positions::AlarmState;
+use crate::recovery::JournalEnd;
+use crate::sink::Sink;
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+/// A block of frames between staging and stable storage.
+struct Entry {
+    /// Its place in the order of all blocks, from 0.
+    ticket: u64,
+    number: u64,
+    last_sequence: u64,
+    /// `None` while a worker has it.
+    block: Option<BlockBuffer>,
+    written: bool,
+}
+
+/// What a block brings about that is not durable.
+#[derive(Clone, Copy)]
+struct SyncUnderWay {
+    /// Blocks with a number below this, and frames up to this sequence, are covered by it.
+    blocks: u64,
+    sequence: u64,
+}
+
+/// Something for the disk, in the order in which it must come.
+enum Work {
+    Block(BlockBuffer),
+    Record(BlockKind, Vec<u8>),
+    Gap {
+        last_sequence: u64,
+        began: u64,
+        reason: AlarmState,
+    },
+}
+
+pub(super) struct Pipeline {
+    sink: Sink,
+    queue: Receiver<Event>,
+    jobs: Sender<Job>,
+    give_back: Sender<BlockBuffer>,
+    shared: Arc<Shared>,
+    depth: usize,
+    /// What has come and is not yet placed.
+    work: VecDeque<Work>,
+    /// What is placed and not yet durable, in order.
+    entries: VecDeque<Entry>,
+    next_ticket: u64,
+    writing: usize,
+    sync: Option<SyncUnderWay>,
+    sync_wanted: bool,
+    last_sync: Instant,
+    preparing: bool,
+    /// The next segment's file could not be made ahead: not tried again in this segment.
+    not_prepared: bool,
+    slots: usize,
+    ending: Option<Ending>,
+    failed: Option<JournalError>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ending {
+    Finish,
+    Close,
+}
+
+impl Pipeline {
+    pub(super) fn new(
+        sink: Sink,
+        queue: Receiver<Event>,
+        jobs: Sender<Job>,
+        give_back: Sender<BlockBuffer>,
+        shared: Arc<Shared>,
+        depth: usize,
+    ) -> Self {
+        let slots = give_back.len();
+        Pipeline {
+            sink,
+            queue,
+            jobs,
+            give_back,
+            shared,
+            depth,
+            work: VecDeque::with_capacity(2 * slots),
+            entries: VecDeque::with_capacity(slots + 1),
+            next_ticket: 0,
+            writing: 0,
+            sync: None,
+            sync_wanted: false,
+            last_sync: Instant::now(),
+            preparing: false,
+            not_prepared: false,
+            slots,
+            ending: None,
+            failed: None,
+        }
+    }
+
+    /// Runs until told to end. The end of the journal when it was finished.
+    pub(super) fn run(mut self) -> Result<Option<JournalEnd>, JournalError> {
+        loop {
+            let stepped = self.step();
+            if let Err(error) = stepped {
+                self.failed.get_or_insert(error);
+            }
+            if self.failed.is_some() && !self.recover() {
+                return Ok(None);
+            }
+            if self.work.is_empty() && self.failed.is_none() {
+                match self.ending {
+                    Some(Ending::Finish) => {
+                        if let Err(error) = self.settle(true) {
+                            self.failed = Some(error);
+                            continue;
+                        }
+                        return finish_sink(self.sink).map(Some);
+                    }
+                    Some(Ending::Close)
+                        if self.entries.iter().all(|entry| entry.written)
+                            && self.sync.is_none() =>
+                    {
+                        return Ok(None);
+                    }
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    /// Takes what has come, places what may be placed, starts what may be started.
+    fn step(&mut self) -> Result<(), JournalError> {
+        self.place_work()?;
+        self.start_sync()?;
+        let event = match self.wait_limit() {
+            None => self
+                .queue
+                .recv()
+                .map_err(|_| RecvTimeoutError::Disconnected),
+            Some(wait) => self.queue.recv_timeout(wait),
+        };
+        match event {
+            Ok(event) => self.take(event)?,
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => self.ending = Some(Ending::Close),
+        }
+        while let Ok(event) = self.queue.try_recv() {
+            self.take(event)?;
+        }
+        Ok(())
+    }
+
+    /// How long nothing needs to be done if nothing comes.
+    fn wait_limit(&self) -> Option<Duration> {
+        if self.ending.is_some() && self.writing == 0 && self.sync.is_none() {
+            return Some(Duration::ZERO);
+        }
+        match self.sink.config().sync {
+            SyncPolicy::EveryInterval(interval) if self.sync.is_none() && self.has_unsynced() => {
+                Some(interval.saturating_sub(self.last_sync.elapsed()))
+            }
+            _ => None,
+        }
+    }
+
+    fn take(&mut self, event: Event) -> Result<(), JournalError> {
+        match event {
+            Event::Block(block) => self.work.push_back(Work::Block(block)),
+            Event::Record(kind, payload) => self.work.push_back(Work::Record(kind, payload)),
+            Event::Gap {
+                last_sequence,
+                began,
+                reason,
+            } => self.work.push_back(Work::Gap {
+                last_sequence,
+                began,
+                reason,
+            }),
+            Event::Sync => {
+                self.shared.sync_queued.store(false, Ordering::Release);
+                self.sync_wanted = true;
+            }
+            Event::Finish => self.ending = Some(Ending::Finish),
+            Event::Close => {
+                self.ending.get_or_insert(Ending::Close);
+            }
+            Event::Written {
+                ticket,
+                block,
+                result,
+            } => return self.written(ticket, block, result),
+            Event::Synced(result) => return self.synced(result),
+            Event::Prepared(result) => {
+                self.preparing = false;
+                match result {
+                    Ok(file) => self.sink.take_next_file(file),
+                    Err(_) => {
+                        // Not an error yet: the open segment still has room.
+                        self.not_prepared = true;
+                        self.sink.check_reserve();
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Closes blocks and hands them to the workers, as many as may be under way.
+    fn place_work(&mut self) -> Result<(), JournalError> {
+        while self.failed.is_none() {
+            match self.work.front_mut() {
+                Some(Work::Block(_)) if self.writing >= self.depth => return Ok(()),
+                Some(Work::Block(block)) if self.sink.is_full(block) => {
+                    self.settle(true)?;
+                    self.sink.seal()?;
+                    self.not_prepared = false;
+                    continue;
+                }
+                Some(Work::Block(block)) => {
+                    let placed = self.sink.place_frames(block)?;
+                    let Some(Work::Block(block)) = self.work.pop_front() else {
+                        return Ok(());
+                    };
+                    let ticket = self.next_ticket;
+                    self.next_ticket += 1;
+                    self.entries.push_back(Entry {
+                        ticket,
+                        number: placed.header.block_number,
+                        last_sequence: placed.header.last_sequence,
+                        block: None,
+                        written: false,
+                    });
+                    self.writing += 1;
+                    self.send(Job::Write {
+                        ticket,
+                        block,
+                        alignment: placed.alignment,
+                        file: placed.file,
+                        offset: placed.offset,
+                    })?;
+                    self.prepare_next()?;
+                }
+                Some(Work::Record(kind, payload)) => {
+                    self.sink.put_record(*kind, payload)?;
+                    self.work.pop_front();
+                }
+                Some(&mut Work::Gap {
+                    last_sequence,
+                    began,
+                    reason,
+                }) => {
+                    self.settle(true)?;
+                    self.sink.put_gap(last_sequence, began, reason)?;
+                    self.work.pop_front();
+                }
+                None => return Ok(()),
+            }
+        }
+        Ok(())
+    }
+
+    fn send(&self, job: Job) -> Result<(), JournalError> {
+        self.jobs
+            .try_send(job)
+            .map_err(|_| JournalError::HelperGone)
+    }
+
+    fn prepare_next(&mut self) -> Result<(), JournalError> {
+        if self.preparing || self.not_prepared {
+            return Ok(());
+        }
+        if let Some((storage, bytes)) = self.sink.wants_next_file() {
+            self.preparing = true;
+            self.send(Job::Prepare { storage, bytes })?;
+        }
+        Ok(())
+    }
+
+    fn written(
+        &mut self,
+        ticket: u64,
+        block: BlockBuffer,
+        result: io::Result<()>,
+    ) -> Result<(), JournalError> {
+        self.writing -= 1;
+        let first = self.entries.front().map_or(ticket, |entry| entry.ticket);
+        if let Some(entry) = self.entries.get_mut((ticket - first) as usize) {
+            entry.block = Some(block);
+            entry.written = result.is_ok();
+        }
+        result.map_err(io_error("write to", "the open segment"))?;
+        if self.failed.is_none()
+            && let Some(last) = self.written_prefix().last()
+        {
+            let recorded = last.last_sequence;
+            self.sink.positions().set_recorded(recorded);
+        }
+        Ok(())
+    }
+
+    /// The blocks that are written, and every one before them.
+    fn written_prefix(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.iter().take_while(|entry| entry.written)
+    }
+
+    fn has_unsynced(&self) -> bool {
+        self.entries.front().is_some_and(|entry| entry.written)
+    }
+
+    /// Starts a sync if one is due and none is under way; what is written meanwhile waits for the
+    /// next one, all together.
+    fn start_sync(&mut self) -> Result<(), JournalError> {
+        if self.sync.is_some() || !self.has_unsynced() {
+            self.sync_wanted &= self.sync.is_some() || self.writing > 0 || !self.work.is_empty();
+            return Ok(());
+        }
+        let bytes: u64 = match self.sink.config().sync {
+            SyncPolicy::EveryBytes(_) => self
+                .written_prefix()
+                .filter_map(|entry| entry.block.as_ref())
+                .map(|block| block.payload_bytes() as u64)
+                .sum(),
+            _ => 0,
+        };
+        let due = match self.sink.config().sync {
+            SyncPolicy::EveryBlock => true,
+            SyncPolicy::EveryBytes(limit) => bytes >= limit,
+            SyncPolicy::EveryInterval(interval) => self.last_sync.elapsed() >= interval,
+            SyncPolicy::OnlyAtClose => false,
+        };
+        // A block keeps its slot until it is durable: with few left that cannot wait.
+        let pressed = self.written_prefix().count() * 2 >= self.slots;
+        if !(due || pressed || self.sync_wanted) {
+            return Ok(());
+        }
+        let Some(file) = self.sink.open_file() else {
+            return Ok(());
+        };
+        let covered = self.written_prefix().last().map(|last| SyncUnderWay {
+            blocks: last.number + 1,
+            sequence: last.last_sequence,
+        });
+        self.sync_wanted &= self.writing > 0 || !self.work.is_empty();
+        self.last_sync = Instant::now();
+        self.sync = covered;
+        self.send(Job::Sync { file })
+    }
+
+    fn synced(&mut self, result: io::Result<()>) -> Result<(), JournalError> {
+        let covered = self.sync.take();
+        if let Err(source) = result {
+            // The kernel may have dropped what was written: it counts no more.
+            self.sink.note_failed_sync();
+            return Err(io_error("sync", "the open segment")(source));
+        }
+        if let Some(covered) = covered
+            && self.failed.is_none()
+        {
+            self.sink.note_durable(covered.blocks, covered.sequence);
+            self.release(covered.blocks);
+        }
+        Ok(())
+    }
+
+    /// Gives back the slots of blocks with a number below `blocks`, which are durable.
+    fn release(&mut self, blocks: u64) {
+        while let Some(entry) = self.entries.front()
+            && entry.number < blocks
+            && entry.written
+        {
+            if let Some(Entry {
+                block: Some(mut block),
+                ..
+            }) = self.entries.pop_front()
+            {
+                block.clear();
+                // Cannot be full: as many places as slots. The writer may be gone.
+                let _ = self.give_back.try_send(block);
+            }
+        }
+    }
+
+    /// Waits until no write and no sync is under way; with `durable`, makes all of it durable.
+    fn settle(&mut self, durable: bool) -> Result<(), JournalError> {
+        let mut first_error = None;
+        while self.writing > 0 || self.sync.is_some() || self.preparing {
+            let Ok(event) = self.queue.recv() else {
+                return Err(JournalError::HelperGone);
+            };
+            if let Err(error) = self.take(event) {
+                first_error.get_or_insert(error);
+            }
+        }
+        if let Some(error) = first_error {
+            return Err(error);
+        }
+        if durable && !self.entries.is_empty() {
+            self.sink.sync()?;
+            self.last_sync = Instant::now();
+            self.release(u64::MAX);
+        }
+        Ok(())
+    }
+
+    /// After an error: raises the alarm, waits to be told to go on, opens the journal again and
+    /// puts what is not on disk back in front. False: the writer is closing, and it failed.
+    fn recover(&mut self) -> bool {
+        let Some(error) = self.failed.take() else {
+            return true;
+        };
+        self.failed = Some(JournalError::HelperGone);
+        let _ = self.settle(false);
+        self.failed = None;
+        let shared = Arc::clone(&self.shared);
+        let mut error = Some(error);
+        let went_on = shared.control.insist(|| {
+            let outcome = match error.take() {
+                Some(error) => Err(error),
+                None => self.reopen(),
+            };
+            if let Err(error) = &outcome {
+                let errno = error.host_error().and_then(io::Error::raw_os_error);
+                let now = (self.sink.config().clock)();
+                self.sink.positions().set_alarm(error.alarm(), errno, now);
+            }
+            outcome
+        });
+        if went_on {
+            let now = (self.sink.config().clock)();
+            self.sink
+                .positions()
+                .set_alarm(AlarmState::Clear, None, now);
+            self.sink.check_reserve();
+        }
+        went_on
+    }
+
+    fn reopen(&mut self) -> Result<(), JournalError> {
+        self.sink.reopen()?;
+        self.not_prepared = false;
+        // What the disk holds is durable now; the rest comes again, before what came since.
+        let next = self.sink.next_sequence();
+        while let Some(entry) = self.entries.pop_back() {
+            let Some(mut block) = entry.block else {
+                continue;
+            };
+            if entry.last_sequence >= next {
+                self.work.push_front(Work::Block(block));
+            } else {
+                block.clear();
+                let _ = self.give_back.try_send(block);
+            }
+        }
+        Ok(())
+    }
+}

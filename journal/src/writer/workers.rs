@@ -1,0 +1,77 @@
+//! The threads that wait for the disk, so that nobody else does.
+
+use super::events::Event;
+use crate::block::BlockBuffer;
+use crate::error::{JournalError, io_error};
+use crate::format::TEMPORARY_NAME;
+use crate::storage::{Storage, StorageFile, write_all};
+use crossbeam_channel::{Receiver, Sender};
+use std::io;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+
+/// Something that waits for the disk.
+pub(super) enum Job {
+    /// Write a closed block.
+    Write {
+        ticket: u64,
+        block: BlockBuffer,
+        alignment: usize,
+        file: Arc<dyn StorageFile>,
+        offset: u64,
+    },
+    /// Make everything written to the file durable.
+    Sync { file: Arc<dyn StorageFile> },
+    /// Make and reserve the next segment's file.
+    Prepare {
+        storage: Arc<dyn Storage>,
+        bytes: u64,
+    },
+}
+
+/// Starts `count` threads; each ends when the other end of `jobs` is dropped.
+pub(super) fn start(
+    count: usize,
+    jobs: &Receiver<Job>,
+    events: &Sender<Event>,
+) -> Result<Vec<JoinHandle<()>>, JournalError> {
+    (0..count)
+        .map(|number| {
+            let (jobs, events) = (jobs.clone(), events.clone());
+            thread::Builder::new()
+                .name(format!("journal-disk-{number}"))
+                .spawn(move || work(&jobs, &events))
+                .map_err(io_error("start a thread for", "the journal"))
+        })
+        .collect()
+}
+
+fn work(jobs: &Receiver<Job>, events: &Sender<Event>) {
+    for job in jobs {
+        let event = match job {
+            Job::Write {
+                ticket,
+                block,
+                alignment,
+                file,
+                offset,
+            } => {
+                let result = write_all(&*file, block.closed_bytes(alignment), offset);
+                Event::Written {
+                    ticket,
+                    block,
+                    result,
+                }
+            }
+            Job::Sync { file } => Event::Synced(file.sync()),
+            Job::Prepare { storage, bytes } => Event::Prepared(prepare(&*storage, bytes)),
+        };
+        if events.send(event).is_err() {
+            return;
+        }
+    }
+}
+
+fn prepare(storage: &dyn Storage, bytes: u64) -> io::Result<Box<dyn StorageFile>> {
+    storage.create(TEMPORARY_NAME, bytes)
+}

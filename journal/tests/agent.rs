@@ -1,0 +1,562 @@
+//! The journal of a living fabric: killed, out of space, failing, followed.
+
+mod common;
+
+use selvedge_fabric::agent::{Agent, Progress};
+use selvedge_fabric::memory::Pages;
+use selvedge_fabric::{Fabric, FabricConfig, Producer};
+use selvedge_journal::storage::{Faults, MemoryStorage};
+use selvedge_journal::{
+    AlarmState, FollowFrom, Follower, FollowerPlace, JournalAgent, JournalConfig, JournalReader,
+    JournalView, ReadOptions, SyncPolicy, Verdict, VerifyOptions, WhenStopped, verify, verify_in,
+};
+use selvedge_sequencer::{Sequencer, SequencerConfig};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+selvedge_fabric::message! {
+    /// A numbered message.
+    pub struct Number: type 0x77, name "test.number", version 1 {
+        /// Its number.
+        pub number: u64;
+        /// Something to write.
+        pub filler: [u8; 24];
+    }
+}
+
+/// Nothing here takes that long, however busy the machine is.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+struct Stream {
+    directory: tempfile::TempDir,
+    fabric: Fabric,
+    sequencer: Sequencer,
+    producer: Producer,
+    next: u64,
+}
+
+impl Stream {
+    fn new(slots: u64) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let mut config = FabricConfig::new("test").in_directory(directory.path());
+        config.pages = Pages::Small;
+        config.stream_capacity = slots;
+        config.stream_payload_bytes = 1 << 16;
+        config.ingress_capacity = 256;
+        config.ingress_payload_bytes = 1 << 16;
+        let fabric = Fabric::create(&config).unwrap();
+        let mut sequencer = Sequencer::start(&fabric, &SequencerConfig::default()).unwrap();
+        let mut pending = fabric
+            .producer("numbers")
+            .message::<Number>()
+            .begin()
+            .unwrap();
+        let producer = loop {
+            sequencer.do_work().unwrap();
+            if let Some(producer) = pending.poll().unwrap() {
+                break producer;
+            }
+        };
+        Stream {
+            directory,
+            fabric,
+            sequencer,
+            producer,
+            next: 0,
+        }
+    }
+
+    fn journal(&self) -> PathBuf {
+        self.directory.path().join("the-journal")
+    }
+
+    /// Publishes a few messages as far as there is room; how many.
+    fn publish(&mut self, count: u64) -> u64 {
+        let before = self.next;
+        for _ in 0..count {
+            let message = Number {
+                number: self.next,
+                filler: [7; 24],
+            };
+            if self.producer.try_publish(&message).is_err() {
+                break;
+            }
+            self.next += 1;
+        }
+        self.sequencer.do_work().unwrap();
+        self.next - before
+    }
+
+    fn end(&mut self, mut step: impl FnMut() -> bool) {
+        self.sequencer.drain();
+        let started = Instant::now();
+        while !(self.sequencer.ended() && step()) {
+            if !self.sequencer.ended() {
+                self.sequencer.do_work().unwrap();
+            }
+            step();
+            assert!(started.elapsed() < PATIENCE, "it does not end");
+        }
+    }
+}
+
+/// Steps until the sequencer has let the journal in.
+fn admit(stream: &mut Stream, agent: &mut JournalAgent) {
+    let started = Instant::now();
+    while agent.do_work().unwrap() != Progress::Worked {
+        stream.publish(0);
+        assert!(started.elapsed() < PATIENCE, "not admitted");
+    }
+}
+
+fn config() -> JournalConfig {
+    JournalConfig {
+        block_bytes: 16 << 10,
+        segment_bytes: 1 << 20,
+        buffers: 8,
+        sync: SyncPolicy::EveryInterval(Duration::from_millis(2)),
+        ..JournalConfig::default()
+    }
+}
+
+/// Every number from 0 on is there once, in order; how many.
+fn numbers(reader: &mut JournalReader) -> u64 {
+    let mut next = 0_u64;
+    while let Some((header, payload)) = reader.next().unwrap() {
+        if header.message_type() == 0x77 {
+            assert_eq!(payload[..8], next.to_le_bytes());
+            next += 1;
+        }
+    }
+    next
+}
+
+const CHILD: &str = "SELVEDGE_AGENT_TEST_CHILD";
+
+/// Not a test of its own: the journal's process, which gets killed.
+#[test]
+fn child_that_journals_until_it_is_killed() {
+    let Ok(base) = std::env::var(CHILD) else {
+        return;
+    };
+    let base = Path::new(&base);
+    let fabric = Fabric::attach_in(base, "test").unwrap();
+    let mut agent = JournalAgent::new(&fabric, &base.join("the-journal"), &config()).unwrap();
+    while agent.do_work().unwrap() != Progress::Finished {
+        std::thread::yield_now();
+    }
+}
+
+fn start_child(base: &Path) -> std::process::Child {
+    Command::new(std::env::current_exe().unwrap())
+        .args([
+            "--exact",
+            "child_that_journals_until_it_is_killed",
+            "--nocapture",
+        ])
+        .env(CHILD, base)
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+/// By default a few rounds; `SELVEDGE_KILLS` says how many.
+#[test]
+fn killed_under_load_the_journal_loses_nothing_that_it_took() {
+    let rounds: u64 = std::env::var("SELVEDGE_KILLS")
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(12);
+    let mut stream = Stream::new(1024);
+    let base = stream.directory.path().to_owned();
+    let mut progressed = 0;
+    let mut last = 0;
+    for round in 0..rounds {
+        let mut child = start_child(&base);
+        // The first one is let in before anything is sent: from then on the ring is held.
+        let started = Instant::now();
+        while stream.next == 0 && stream.fabric.gating_consumers().is_empty() {
+            stream.publish(0);
+            assert!(started.elapsed() < PATIENCE);
+        }
+        let until = Instant::now() + Duration::from_millis(5 + round * 37 % 120);
+        while Instant::now() < until {
+            stream.publish(16);
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        if let Ok(view) = JournalView::attach(&stream.fabric) {
+            let (recorded, durable) = (view.recorded(), view.durable());
+            assert!(durable <= recorded);
+            let begun = std::fs::read_dir(stream.journal())
+                .into_iter()
+                .flatten()
+                .flatten()
+                .any(|entry| entry.path().extension().is_some_and(|is| is == "segment"));
+            if begun {
+                let options = VerifyOptions {
+                    digest: false,
+                    ..VerifyOptions::default()
+                };
+                let report = verify(&stream.journal(), &options, &mut |_| ()).unwrap();
+                assert!(report.verdict <= Verdict::TornTail, "{round}: {report:?}");
+                let nothing = report.frames == 0 && recorded < 32;
+                assert!(
+                    nothing || report.last_sequence >= recorded,
+                    "{round}: {recorded}"
+                );
+                progressed += u64::from(recorded > last);
+                last = recorded;
+            }
+        }
+    }
+    let mut child = start_child(&base);
+    stream.end(|| child.try_wait().unwrap().is_some());
+    assert!(child.wait().unwrap().success());
+    assert!(!stream.journal().join("next.segment.tmp").exists());
+    let report = verify(&stream.journal(), &VerifyOptions::default(), &mut |_| ()).unwrap();
+    assert_eq!(report.verdict, Verdict::Sealed, "{report:?}");
+    let mut reader = JournalReader::open(&stream.journal()).unwrap();
+    assert_eq!(numbers(&mut reader), stream.next);
+    assert!(
+        progressed * 3 > rounds,
+        "only {progressed} of {rounds} came to write"
+    );
+    assert!(report.recoveries.len() > 1, "{report:?}");
+}
+
+#[test]
+fn what_a_full_disk_does_not_take_is_held_back_and_loses_nothing() {
+    for sync_fails in [false, true] {
+        let mut stream = Stream::new(512);
+        let storage = MemoryStorage::new();
+        let mut agent =
+            JournalAgent::new_in(&stream.fabric, Arc::new(storage.clone()), &config()).unwrap();
+        admit(&mut stream, &mut agent);
+        let view = JournalView::attach(&stream.fabric).unwrap();
+        let started = Instant::now();
+        let mut failing = false;
+        let mut healed = None;
+        while stream.next < 200_000 || healed.is_none() {
+            assert!(started.elapsed() < PATIENCE);
+            let room = stream.publish(64);
+            agent.do_work().unwrap();
+            if !failing && stream.next > 30_000 {
+                failing = true;
+                storage.set_faults(if sync_fails {
+                    Faults {
+                        syncs_left: Some(3),
+                        ..Faults::default()
+                    }
+                } else {
+                    Faults {
+                        space_left: Some(100_000),
+                        ..Faults::default()
+                    }
+                });
+            }
+            if healed.is_none() && view.alarm().state.stopped() && room == 0 {
+                let expected = match sync_fails {
+                    true => AlarmState::InputOutput,
+                    false => AlarmState::NoSpace,
+                };
+                assert_eq!(view.alarm().state, expected);
+                assert!(view.alarm().since > 0 && view.alarm().errno > 0);
+                storage.set_faults(Faults::default());
+                healed = Some(stream.next);
+            }
+        }
+        stream.end(|| agent.end().is_some() || agent.do_work().unwrap() == Progress::Finished);
+        assert_eq!(view.alarm().state, AlarmState::Clear);
+        assert!(view.alarm().count >= 1);
+        assert_eq!(view.durable(), agent.end().unwrap().last_sequence);
+        let report = verify_in(&storage, &VerifyOptions::default(), &mut |_| ()).unwrap();
+        assert_eq!(report.verdict, Verdict::Sealed, "{report:?}");
+        let mut reader = common::reader(&storage).unwrap();
+        assert_eq!(numbers(&mut reader), stream.next);
+    }
+}
+
+#[test]
+fn told_to_go_on_the_journal_declares_exactly_what_it_left_out() {
+    let mut stream = Stream::new(512);
+    let storage = MemoryStorage::new();
+    let config = JournalConfig {
+        when_stopped: WhenStopped::DeclareGap,
+        ..config()
+    };
+    let mut agent =
+        JournalAgent::new_in(&stream.fabric, Arc::new(storage.clone()), &config).unwrap();
+    admit(&mut stream, &mut agent);
+    let view = JournalView::attach(&stream.fabric).unwrap();
+    let started = Instant::now();
+    let mut failed_at = None;
+    let mut healed = false;
+    while !healed || view.positions().gaps().2 == 0 {
+        assert!(started.elapsed() < PATIENCE);
+        stream.publish(64);
+        agent.do_work().unwrap();
+        if failed_at.is_none() && stream.next > 20_000 {
+            storage.set_faults(Faults {
+                writes_left: Some(0),
+                ..Faults::default()
+            });
+            failed_at = Some(stream.next);
+        }
+        // The fabric goes on although nothing can be written.
+        if !healed && view.alarm().state.stopped() && stream.next > 60_000 {
+            storage.set_faults(Faults::default());
+            healed = true;
+        }
+    }
+    let more = stream.next + 1_000;
+    while stream.next < more {
+        stream.publish(64);
+        agent.do_work().unwrap();
+        assert!(started.elapsed() < PATIENCE);
+    }
+    stream.end(|| agent.end().is_some() || agent.do_work().unwrap() == Progress::Finished);
+    let report = verify_in(&storage, &VerifyOptions::default(), &mut |_| ()).unwrap();
+    assert_eq!(report.verdict, Verdict::Sealed, "{report:?}");
+    assert_eq!(report.gaps.len(), 1, "{report:?}");
+    let gap = report.gaps[0];
+    assert_eq!(
+        view.positions().gaps(),
+        (gap.first_sequence, gap.last_sequence, 1)
+    );
+    // A reader stops there unless it is told otherwise; then exactly that is missing.
+    let mut reader = common::reader(&storage).unwrap();
+    let mut last = 0;
+    let error = loop {
+        match reader.next() {
+            Ok(Some((header, _))) => last = header.sequence(),
+            Ok(None) => panic!("no gap met"),
+            Err(error) => break error,
+        }
+    };
+    assert!(error.to_string().contains("missing"), "{error}");
+    assert_eq!(last + 1, gap.first_sequence);
+    assert!(
+        reader.next().is_err(),
+        "asked again, the answer is the same"
+    );
+    reader.skip_gap();
+    let (header, _) = reader.next().unwrap().unwrap();
+    assert_eq!(header.sequence(), gap.last_sequence + 1);
+    let options = ReadOptions {
+        allow_gaps: true,
+        ..ReadOptions::default()
+    };
+    let mut reader = JournalReader::open_in(Arc::new(storage.clone()), options).unwrap();
+    let mut count = 0;
+    while reader.next().unwrap().is_some() {
+        count += 1;
+    }
+    assert_eq!(
+        count + (gap.last_sequence - gap.first_sequence + 1),
+        agent.end().unwrap().last_sequence
+    );
+}
+
+#[test]
+fn a_real_full_disk_raises_the_alarm_and_recovers() {
+    let mut stream = Stream::new(512);
+    let disk = tempfile::tempdir().unwrap();
+    let mounted = Command::new("mount")
+        .args(["-t", "tmpfs", "-o", "size=6m", "selvedge-test"])
+        .arg(disk.path())
+        .stderr(Stdio::null())
+        .status();
+    if !mounted.is_ok_and(|status| status.success()) {
+        eprintln!("skipped: a small tmpfs cannot be mounted here (needs root)");
+        return;
+    }
+    let unmount = || {
+        let _ = Command::new("umount").arg("-l").arg(disk.path()).status();
+    };
+    let ballast = disk.path().join("ballast");
+    std::fs::write(&ballast, vec![1; 3 << 20]).unwrap();
+    let directory = disk.path().join("journal");
+    let mut agent = JournalAgent::new(&stream.fabric, &directory, &config()).unwrap();
+    admit(&mut stream, &mut agent);
+    let view = JournalView::attach(&stream.fabric).unwrap();
+    let started = Instant::now();
+    let mut removed = false;
+    while started.elapsed() < PATIENCE && (!removed || stream.next < 40_000) {
+        let room = stream.publish(64);
+        agent.do_work().unwrap();
+        if !removed && view.alarm().state == AlarmState::NoSpace && room == 0 {
+            std::fs::remove_file(&ballast).unwrap();
+            removed = true;
+        }
+        if removed && view.alarm().state == AlarmState::Clear && stream.next > 36_000 {
+            break;
+        }
+    }
+    let cleared = view.alarm();
+    stream.end(|| agent.end().is_some() || agent.do_work().unwrap() == Progress::Finished);
+    let report = verify(&directory, &VerifyOptions::default(), &mut |_| ()).unwrap();
+    let found = numbers(&mut JournalReader::open(&directory).unwrap());
+    unmount();
+    assert!(removed, "the disk was never full");
+    assert_eq!(cleared.state, AlarmState::Clear);
+    assert_eq!(report.verdict, Verdict::Sealed, "{report:?}");
+    assert_eq!(found, stream.next);
+}
+
+#[test]
+fn a_slow_sync_never_stops_the_stream() {
+    let mut stream = Stream::new(512);
+    let storage = MemoryStorage::new();
+    let config = JournalConfig {
+        buffers: 64,
+        ..config()
+    };
+    let mut agent =
+        JournalAgent::new_in(&stream.fabric, Arc::new(storage.clone()), &config).unwrap();
+    admit(&mut stream, &mut agent);
+    let view = JournalView::attach(&stream.fabric).unwrap();
+    storage.set_faults(Faults {
+        stalled: true,
+        ..Faults::default()
+    });
+    let durable = view.durable();
+    // Many times the ring goes by while not one sync comes back.
+    let started = Instant::now();
+    while stream.next < 8_000 {
+        stream.publish(64);
+        agent.do_work().unwrap();
+        assert!(started.elapsed() < PATIENCE, "{} published", stream.next);
+    }
+    assert!(view.durable() <= durable.max(stream.next / 2));
+    assert_eq!(agent.held_back(), 0);
+    storage.set_faults(Faults::default());
+    stream.end(|| agent.end().is_some() || agent.do_work().unwrap() == Progress::Finished);
+    assert_eq!(numbers(&mut common::reader(&storage).unwrap()), stream.next);
+}
+
+#[test]
+fn a_follower_reads_segments_staging_and_stream_as_one() {
+    let mut stream = Stream::new(512);
+    let directory = stream.journal();
+    let mut agent = JournalAgent::new(&stream.fabric, &directory, &config()).unwrap();
+    admit(&mut stream, &mut agent);
+    let step = |stream: &mut Stream, agent: &mut JournalAgent, last: u64| {
+        let started = Instant::now();
+        while stream.next < last {
+            stream.publish(32);
+            agent.do_work().unwrap();
+            assert!(started.elapsed() < PATIENCE);
+        }
+    };
+    step(&mut stream, &mut agent, 20_000);
+    let mut follower =
+        Follower::attach(&stream.fabric, &directory, "late", FollowFrom::Oldest).unwrap();
+    let mut places = std::collections::BTreeSet::new();
+    let mut seen = 0_u64;
+    let mut next = 1;
+    let mut poll = |follower: &mut Follower, stream: &mut Stream, agent: &mut JournalAgent| {
+        let started = Instant::now();
+        while follower.behind() > 0 {
+            assert!(started.elapsed() < PATIENCE, "at {}", follower.position());
+            agent.do_work().unwrap();
+            stream.publish(1);
+            follower
+                .poll(64, |frame| {
+                    assert_eq!(frame.header().sequence(), next);
+                    next += 1;
+                    if let Some(number) = frame.get::<Number>() {
+                        assert_eq!(number.number, seen);
+                        seen += 1;
+                    }
+                })
+                .unwrap();
+            places.insert(format!("{:?}", follower.place()));
+            if stream.next >= 60_000 && follower.behind() < 8 {
+                break;
+            }
+        }
+        (seen, next)
+    };
+    let (first_seen, _) = poll_until_live(&mut poll, &mut follower, &mut stream, &mut agent);
+    assert!(first_seen >= 20_000);
+    assert_eq!(follower.place(), FollowerPlace::Live);
+    // Fallen behind further than the ring, it goes to the journal and comes back by itself.
+    step(&mut stream, &mut agent, 60_000);
+    poll_until_live(&mut poll, &mut follower, &mut stream, &mut agent);
+    assert_eq!(follower.catch_ups(), 2);
+    let (seen, position) = poll(&mut follower, &mut stream, &mut agent);
+    assert!(seen > 59_000);
+    assert_eq!(follower.position(), position);
+    drop(follower);
+    step(&mut stream, &mut agent, 70_000);
+    // Resumes where it stood.
+    let mut again =
+        Follower::attach(&stream.fabric, &directory, "late", FollowFrom::Stored).unwrap();
+    assert_eq!(again.position(), position);
+    let mut first = None;
+    while first.is_none() {
+        agent.do_work().unwrap();
+        again
+            .poll(1, |frame| first = Some(frame.header().sequence()))
+            .unwrap();
+    }
+    assert_eq!(first, Some(position));
+    let beyond = FollowFrom::Sequence(stream.fabric.next_sequence() + 1_000);
+    assert!(Follower::attach(&stream.fabric, &directory, "other", beyond).is_err());
+}
+
+type Poll<'a> = dyn FnMut(&mut Follower, &mut Stream, &mut JournalAgent) -> (u64, u64) + 'a;
+
+fn poll_until_live(
+    poll: &mut Poll<'_>,
+    follower: &mut Follower,
+    stream: &mut Stream,
+    agent: &mut JournalAgent,
+) -> (u64, u64) {
+    let started = Instant::now();
+    loop {
+        let found = poll(follower, stream, agent);
+        if follower.place() == FollowerPlace::Live && follower.behind() < 64 {
+            return found;
+        }
+        assert!(started.elapsed() < PATIENCE);
+    }
+}
+
+#[test]
+fn who_did_what_and_what_the_clock_was_worth_are_in_the_journal() {
+    let mut stream = Stream::new(512);
+    let directory = stream.journal();
+    let config = JournalConfig {
+        clock_bound_ns: 1,
+        ..config()
+    };
+    let mut agent = JournalAgent::new(&stream.fabric, &directory, &config).unwrap();
+    admit(&mut stream, &mut agent);
+    let started = Instant::now();
+    let view = JournalView::attach(&stream.fabric).unwrap();
+    while view.alarm().state != AlarmState::ClockBound || view.recorded() < 10 {
+        stream.publish(u64::from(stream.next < 100));
+        agent.do_work().unwrap();
+        assert!(started.elapsed() < PATIENCE);
+    }
+    stream.end(|| agent.end().is_some() || agent.do_work().unwrap() == Progress::Finished);
+    let summary = selvedge_journal::summarise(&directory, true).unwrap();
+    assert!(!summary.clocks.is_empty());
+    let text = format!("{:?}", summary.activities);
+    for action in [
+        "WriterStarted",
+        "WriterFinished",
+        "ProducerAttached",
+        "SequencerStarted",
+        "ClockBreach",
+    ] {
+        assert!(text.contains(action), "{action} in {text}");
+    }
+    let started = &summary.activities[0];
+    assert_eq!(started.pid, std::process::id());
+    assert!(!started.executable.is_empty());
+}

@@ -1,0 +1,213 @@
+//! `bench journal`: the journal against the limits of its disk and of its hash functions.
+//!
+//! Everything is measured in the same rounds, one after the other on the same file system: raw
+//! sequential writes at the block size and depth that were best, preallocated and synced at the
+//! end, then the journal with checksums, hash chain, seals and all, then its readers.
+
+mod fabric_rate;
+mod raw;
+
+use crate::error::{Result, ToolError};
+use clap::Args;
+use raw::RawWrite;
+use selvedge_fabric::frame::{Flags, FrameHeader};
+use selvedge_journal::{
+    Append, Dictionary, JournalConfig, JournalIdentity, JournalReader, JournalWriter, SyncPolicy,
+    VerifyOptions, verify,
+};
+use serde::Serialize;
+use std::hint::black_box;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// Options of `bench journal`.
+#[derive(Args, Clone, Debug)]
+pub struct JournalBenchArgs {
+    /// Where to write: on the disk that the journal will be on.
+    #[arg(long, default_value = ".")]
+    directory: PathBuf,
+    /// MiB that each round writes.
+    #[arg(long, default_value_t = 1024, value_parser = clap::value_parser!(u64).range(16..=1 << 20))]
+    mib: u64,
+    /// Rounds; the median counts.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=1000))]
+    rounds: u64,
+    /// Bytes of payload of a message.
+    #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u64).range(0..=4096))]
+    payload: u64,
+    /// Messages a second through a whole fabric with a journal, to count how often it waits.
+    #[arg(long, default_value_t = 1_000_000)]
+    fabric_rate: u64,
+    /// Seconds of that; 0 for none.
+    #[arg(long, default_value_t = 3)]
+    fabric_seconds: u64,
+    /// Print one JSON object as the last line.
+    #[arg(long)]
+    json: bool,
+}
+
+/// The result, as `--json` prints it.
+#[derive(Serialize, Clone, Copy, Debug)]
+struct Figures {
+    raw_bytes_per_second: f64,
+    journal_bytes_per_second: f64,
+    ratio: f64,
+    hash_bytes_per_second: f64,
+    verify_bytes_per_second: f64,
+    replay_messages_per_second: f64,
+    held_back: u64,
+}
+
+/// Runs `bench journal`.
+pub fn run(args: &JournalBenchArgs) -> Result<()> {
+    let bytes = args.mib << 20;
+    let scratch = tempfile::Builder::new()
+        .prefix(".selvedge-bench-")
+        .tempdir_in(&args.directory)
+        .map_err(ToolError::host(format!(
+            "make a directory in {}",
+            args.directory.display()
+        )))?;
+    let raw = RawWrite::best(scratch.path(), bytes.min(256 << 20))?;
+    println!(
+        "raw writes are best in blocks of {} KiB, {} at once{}",
+        raw.block_bytes >> 10,
+        raw.depth,
+        if raw.direct {
+            ", O_DIRECT"
+        } else {
+            ", through the page cache"
+        },
+    );
+    let mut rounds = Vec::new();
+    for round in 1..=args.rounds {
+        let figures = measure(scratch.path(), &raw, bytes, args.payload as usize)?;
+        println!(
+            "round {round}: raw {:.0} MB/s, journal {:.0} MB/s ({:.3}), hash {:.0}, verify {:.0}, replay {:.1} M messages/s",
+            figures.raw_bytes_per_second / 1e6,
+            figures.journal_bytes_per_second / 1e6,
+            figures.ratio,
+            figures.hash_bytes_per_second / 1e6,
+            figures.verify_bytes_per_second / 1e6,
+            figures.replay_messages_per_second / 1e6,
+        );
+        rounds.push(figures);
+    }
+    let median = |of: fn(&Figures) -> f64| {
+        let mut all: Vec<f64> = rounds.iter().map(of).collect();
+        all.sort_by(f64::total_cmp);
+        all.get(all.len() / 2).copied().unwrap_or(0.0)
+    };
+    let held_back = match args.fabric_seconds {
+        0 => 0,
+        seconds => {
+            let report = fabric_rate::run(scratch.path(), args.fabric_rate, seconds)?;
+            println!(
+                "fabric: {} of {} messages at {} asked for a second, all journaled, {:.2} M/s, held back {} times",
+                report.journaled,
+                report.published,
+                args.fabric_rate,
+                report.per_second / 1e6,
+                report.held_back
+            );
+            report.held_back
+        }
+    };
+    let figures = Figures {
+        raw_bytes_per_second: median(|figures| figures.raw_bytes_per_second),
+        journal_bytes_per_second: median(|figures| figures.journal_bytes_per_second),
+        ratio: median(|figures| figures.ratio),
+        hash_bytes_per_second: median(|figures| figures.hash_bytes_per_second),
+        verify_bytes_per_second: median(|figures| figures.verify_bytes_per_second),
+        replay_messages_per_second: median(|figures| figures.replay_messages_per_second),
+        held_back,
+    };
+    println!(
+        "median: ratio to raw {:.3}, verify {:.3} of hashing",
+        figures.ratio,
+        figures.verify_bytes_per_second / figures.hash_bytes_per_second
+    );
+    if args.json {
+        let text = serde_json::to_string(&figures)
+            .map_err(|error| ToolError::host("write JSON")(std::io::Error::other(error)))?;
+        println!("{text}");
+    }
+    Ok(())
+}
+
+fn per_second(amount: f64, since: Instant) -> f64 {
+    amount / since.elapsed().as_secs_f64()
+}
+
+fn measure(scratch: &Path, raw: &RawWrite, bytes: u64, payload: usize) -> Result<Figures> {
+    let raw_bytes_per_second = raw.bytes_per_second(scratch, bytes)?;
+
+    let journal = scratch.join("journal");
+    let config = JournalConfig {
+        block_bytes: 1 << 20,
+        segment_bytes: 1 << 30,
+        sync: SyncPolicy::EveryInterval(Duration::from_millis(100)),
+        depth: 4,
+        ..JournalConfig::default()
+    };
+    let identity = JournalIdentity::new("bench", 1, 1)?;
+    let frame_bytes = 32 + payload.next_multiple_of(8);
+    let frames = bytes / frame_bytes as u64;
+    let mut writer = JournalWriter::open(&journal, &identity, 1, &Dictionary::default(), &config)?;
+    let descriptor = FrameHeader::descriptor_word(7, 1, payload, Flags::NONE);
+    let content = vec![9_u8; payload];
+    let started = Instant::now();
+    for sequence in 1..=frames {
+        let header = FrameHeader::new(1, sequence, sequence, 3, sequence, descriptor);
+        while writer.append(&header, &content)? == Append::WouldBlock {
+            std::thread::sleep(Duration::from_micros(50));
+        }
+    }
+    writer.finish()?;
+    let journal_bytes_per_second = per_second((frames * frame_bytes as u64) as f64, started);
+
+    let block = vec![7_u8; 1 << 20];
+    let started = Instant::now();
+    let hashed = 512;
+    for _ in 0..hashed {
+        black_box(blake3::hash(black_box(&block)));
+        black_box(crc32c::crc32c(black_box(&block)));
+    }
+    let hash_bytes_per_second = per_second(hashed as f64 * block.len() as f64, started);
+
+    // Once over the files, so that both readers find them in the page cache.
+    let options = VerifyOptions {
+        digest: false,
+        ..VerifyOptions::default()
+    };
+    verify(&journal, &options, &mut |_| ())?;
+    let started = Instant::now();
+    let report = verify(&journal, &options, &mut |_| ())?;
+    let verify_bytes_per_second = per_second(bytes as f64, started);
+    if report.frames != frames || report.verdict != selvedge_journal::Verdict::Sealed {
+        return Err(ToolError::JournalDamaged {
+            journal: journal.display().to_string(),
+            detail: format!("{frames} frames were written, {} are there", report.frames),
+        });
+    }
+
+    let mut reader = JournalReader::open(&journal)?;
+    let started = Instant::now();
+    let (mut count, mut sum) = (0_u64, 0_u64);
+    while let Some((header, payload)) = reader.next()? {
+        sum = sum.wrapping_add(header.timestamp() + payload.len() as u64);
+        count += 1;
+    }
+    black_box(sum);
+    let replay_messages_per_second = per_second(count as f64, started);
+    std::fs::remove_dir_all(&journal).map_err(ToolError::host("remove the journal"))?;
+    Ok(Figures {
+        raw_bytes_per_second,
+        journal_bytes_per_second,
+        ratio: journal_bytes_per_second / raw_bytes_per_second,
+        hash_bytes_per_second,
+        verify_bytes_per_second,
+        replay_messages_per_second,
+        held_back: 0,
+    })
+}

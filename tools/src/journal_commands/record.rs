@@ -1,0 +1,106 @@
+//! `journal record`.
+
+use crate::error::{Result, ToolError};
+use clap::{Args, ValueEnum};
+use selvedge_fabric::Fabric;
+use selvedge_fabric::agent::{Agent, Progress};
+use selvedge_fabric::host::IdleStrategy;
+use selvedge_fabric::host::affinity::pin_current_thread;
+use selvedge_journal::{JournalAgent, JournalConfig, Signer, SyncPolicy, WhenStopped};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// When what is written is made durable.
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+enum Stopped {
+    /// Hold the fabric back: nothing is lost.
+    HoldBack,
+    /// Let it go on, and declare the gap.
+    DeclareGap,
+}
+
+/// Options of `journal record`.
+#[derive(Args, Clone, Debug)]
+pub struct RecordArgs {
+    /// The fabric's name.
+    fabric: String,
+    /// The journal's directory; a journal that is there is continued.
+    directory: PathBuf,
+    /// Pin to this core.
+    #[arg(long)]
+    core: Option<usize>,
+    /// What to do when there is nothing to do: busy, pause, yield or park.
+    #[arg(long, default_value_t = IdleStrategy::Park)]
+    idle: IdleStrategy,
+    /// Make durable every so many milliseconds; 0: every batch.
+    #[arg(long, default_value_t = 10, conflicts_with = "sync_bytes")]
+    sync_ms: u64,
+    /// Make durable every so many bytes instead.
+    #[arg(long)]
+    sync_bytes: Option<u64>,
+    /// MiB at which a segment is sealed.
+    #[arg(long, default_value_t = 256, value_parser = clap::value_parser!(u64).range(1..=65536))]
+    segment_mib: u64,
+    /// While the disk is full or fails.
+    #[arg(long, value_enum, default_value_t = Stopped::HoldBack)]
+    when_stopped: Stopped,
+    /// Raise an alarm when less than this is free, in MiB.
+    #[arg(long, default_value_t = 0)]
+    reserve_mib: u64,
+    /// The allowed bound of the host clock's error, microseconds; 0 for none.
+    #[arg(long, default_value_t = 0)]
+    clock_bound_us: u64,
+    /// Sign seals with this key (see `journal keygen`).
+    #[arg(long)]
+    key: Option<PathBuf>,
+}
+
+pub(super) fn run(args: &RecordArgs) -> Result<()> {
+    if let Some(core) = args.core {
+        pin_current_thread(core)?;
+    }
+    let fabric = Fabric::attach(&args.fabric)?;
+    let config = JournalConfig {
+        segment_bytes: args.segment_mib << 20,
+        sync: match (args.sync_bytes, args.sync_ms) {
+            (Some(bytes), _) => SyncPolicy::EveryBytes(bytes),
+            (None, 0) => SyncPolicy::EveryBlock,
+            (None, ms) => SyncPolicy::EveryInterval(Duration::from_millis(ms)),
+        },
+        when_stopped: match args.when_stopped {
+            Stopped::HoldBack => WhenStopped::HoldBack,
+            Stopped::DeclareGap => WhenStopped::DeclareGap,
+        },
+        reserve_bytes: args.reserve_mib << 20,
+        clock_bound_ns: args.clock_bound_us * 1000,
+        signer: args.key.as_deref().map(Signer::load).transpose()?,
+        ..JournalConfig::default()
+    };
+    if config.signer.is_none() {
+        eprintln!("note: seals are not signed (--key; make a key with `selvedge journal keygen`)");
+    }
+    let mut agent = JournalAgent::new(&fabric, &args.directory, &config)?;
+    let mut idle_rounds = 0;
+    let mut noted = false;
+    loop {
+        match agent.do_work().map_err(ToolError::role("journal"))? {
+            Progress::Finished => break,
+            Progress::Worked => idle_rounds = 0,
+            Progress::Idle => {
+                // Known once the first segment is made.
+                if !noted && let Some(note) = agent.note() {
+                    eprintln!("note: {note}");
+                    noted = true;
+                }
+                args.idle.idle(idle_rounds);
+                idle_rounds += 1;
+            }
+        }
+    }
+    println!(
+        "the stream has ended; {} frames recorded, held back {} times",
+        agent.frames(),
+        agent.held_back()
+    );
+    Ok(())
+}

@@ -1,0 +1,74 @@
+//! Numbers for people: few digits, aligned columns.
+
+/// A count in at most six characters from a hundred thousand on.
+pub fn count(value: u64) -> String {
+    scaled(value as f64, value < 100_000)
+}
+
+/// A rate.
+pub fn rate(value: f64) -> String {
+    scaled(value, value < 10_000.0)
+}
+
+fn scaled(value: f64, plain: bool) -> String {
+    if plain {
+        return format!("{value:.0}");
+    }
+    for (limit, divisor, unit) in [(1e6, 1e3, "k"), (1e9, 1e6, "M"), (1e12, 1e9, "G")] {
+        if value < limit {
+            return format!("{:.1}{unit}", value / divisor);
+        }
+    }
+    format!("{:.1}T", value / 1e12)
+}
+
+/// Seconds since something happened.
+pub fn age(seconds: Option<f64>) -> String {
+    match seconds {
+        None => "-".to_owned(),
+        Some(seconds) if seconds < 10.0 => format!("{seconds:.1}s"),
+        Some(seconds) if seconds < 600.0 => format!("{seconds:.0}s"),
+        Some(seconds) => format!("{:.0}m", seconds / 60.0),
+    }
+}
+
+/// Nanoseconds with a unit that fits.
+pub fn nanoseconds(ns: u64) -> String {
+    match ns {
+        0..10_000 => format!("{ns}ns"),
+        10_000..1_000_000 => format!("{:.1}us", ns as f64 / 1e3),
+        1_000_000..1_000_000_000 => format!("{:.1}ms", ns as f64 / 1e6),
+        _ => format!("{:.1}s", ns as f64 / 1e9),
+    }
+}
+
+/// Bytes with a unit that fits.
+pub fn bytes(bytes: u64) -> String {
+    for (shift, unit) in [(40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")] {
+        if bytes >> shift >= 1 {
+            return format!("{:.1} {unit}", bytes as f64 / (1u64 << shift) as f64);
+        }
+    }
+    format!("{bytes} B")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_keep_their_columns() {
+        assert_eq!(count(99_999), "99999");
+        assert_eq!(count(1_234_567), "1.2M");
+        assert_eq!(rate(12_345.0), "12.3k");
+        assert_eq!(age(Some(3.26)), "3.3s");
+        assert_eq!(age(Some(7200.0)), "120m");
+        assert_eq!(age(None), "-");
+        assert_eq!(nanoseconds(150), "150ns");
+        assert_eq!(nanoseconds(15_000), "15.0us");
+        assert_eq!(nanoseconds(3_866_000), "3.9ms");
+        assert_eq!(nanoseconds(15_000_000), "15.0ms");
+        assert_eq!(bytes(3 << 20), "3.0 MiB");
+        assert_eq!(bytes(12), "12 B");
+    }
+}
