@@ -114,7 +114,7 @@ impl Truth {
 }
 
 enum Sequencing {
-    Standby(Standby),
+    Standby(Box<Standby>),
     Active(Box<Sequencer>),
 }
 
@@ -184,7 +184,7 @@ impl World {
         };
         for _ in 0..SEQUENCERS {
             let number = world.number();
-            let state = Sequencing::Standby(world.standby());
+            let state = Sequencing::Standby(Box::new(world.standby()));
             world.sequencers.push(Player::new(state, number));
         }
         for _ in 0..PRODUCERS {
@@ -279,7 +279,7 @@ impl World {
                     }
                     Err(SequencerError::Fabric(FabricError::Replaced { .. })) => {
                         assert!(replaced, "nobody has replaced it");
-                        Some(Sequencing::Standby(self.standby()))
+                        Some(Sequencing::Standby(Box::new(self.standby())))
                     }
                     Err(error) => panic!("{error}"),
                 }
@@ -398,6 +398,7 @@ impl World {
                 .fabric
                 .observer("observer")
                 .start(Start::Oldest)
+                .timeout(Duration::ZERO)
                 .attach()
                 .ok();
             self.observed = self.observer.as_ref().map_or(0, Observer::position);
@@ -419,7 +420,7 @@ impl World {
         let at = self.random.below(3) as usize;
         match self.random.below(3) {
             0 if dies => {
-                let state = Sequencing::Standby(self.standby());
+                let state = Sequencing::Standby(Box::new(self.standby()));
                 simulated::bury(self.sequencers[at].number);
                 self.sequencers[at] = Player::new(state, number);
             }

@@ -86,6 +86,7 @@ impl ObserverBuilder {
             let sequence = self.wait_for_grant(&registered)?;
             return self.at(registered, sequence);
         }
+        self.wait_until_open();
         let request = self.start.resolve(&self.fabric, registered.stored)?;
         let oldest = self.fabric.oldest_sequence();
         let next = self.fabric.next_sequence();
@@ -102,6 +103,24 @@ impl ObserverBuilder {
             }
         };
         self.at(registered, sequence)
+    }
+
+    /// While a sequencer takes over nothing can be found: that is waited for.
+    fn wait_until_open(&self) {
+        let started = Instant::now();
+        let mut rounds = 0;
+        loop {
+            let epoch = self.fabric.epoch().load();
+            let opening = self
+                .fabric
+                .bank(epoch)
+                .is_some_and(|bank| bank.header().read(epoch).is_none());
+            if !opening || started.elapsed() >= self.timeout {
+                return;
+            }
+            IdleStrategy::Park.idle(rounds);
+            rounds += 1;
+        }
     }
 
     fn wait_for_grant(&self, registered: &Registered) -> Result<u64> {

@@ -53,14 +53,27 @@ fn attach(context: &Context) -> Result<Observer> {
         }
         match builder.attach() {
             Ok(observer) => return Ok(observer),
-            // Overwritten while it was away.
-            Err(FabricError::Refused { .. } | FabricError::SequenceNotAvailable { .. })
-                if Instant::now() < deadline =>
-            {
-                start = Start::Oldest;
+            // Overwritten while it was away; or a takeover is going on, and the next try tells.
+            Err(error) if Instant::now() < deadline && may_be_tried_again(&error) => {
+                let overwritten = match error {
+                    FabricError::SequenceNotAvailable {
+                        sequence, oldest, ..
+                    } => sequence < oldest,
+                    _ => true,
+                };
+                if overwritten {
+                    start = Start::Oldest;
+                }
                 std::thread::sleep(Duration::from_micros(200));
             }
             Err(error) => return Err(error.into()),
         }
     }
+}
+
+fn may_be_tried_again(error: &FabricError) -> bool {
+    matches!(
+        error,
+        FabricError::Refused { .. } | FabricError::SequenceNotAvailable { .. }
+    )
 }
