@@ -62,6 +62,7 @@ pub struct Follower {
     source: Source,
     /// When what is next was first found nowhere.
     nowhere_since: Option<Instant>,
+    catching_up: bool,
     catch_ups: u64,
 }
 
@@ -116,6 +117,7 @@ impl Follower {
             stored,
             source: Source::Undecided,
             nowhere_since: None,
+            catching_up: false,
             catch_ups: 0,
         })
     }
@@ -245,7 +247,6 @@ impl Follower {
     /// Looks where what is next can be read: the ring first, which needs no disk, then staging,
     /// then the segments.
     fn decide(&mut self) -> Result<(), JournalError> {
-        let was_reading = matches!(self.source, Source::Segments(_));
         if self.next >= self.fabric.oldest_sequence() {
             let attached = self
                 .fabric
@@ -255,6 +256,7 @@ impl Follower {
             match attached {
                 Ok(observer) => {
                     self.source = Source::Live(Box::new(observer));
+                    self.catching_up = false;
                     self.nowhere_since = None;
                     return Ok(());
                 }
@@ -263,7 +265,8 @@ impl Follower {
                 Err(error) => return Err(error.into()),
             }
         }
-        if !was_reading && !matches!(self.source, Source::Staging { .. }) {
+        if !self.catching_up {
+            self.catching_up = true;
             self.catch_ups += 1;
         }
         // What is recorded is on disk; what is not is in staging, until it is durable.

@@ -213,6 +213,16 @@ fn killed_under_load_the_journal_loses_nothing_that_it_took() {
         }
     }
     let mut child = start_child(&base);
+    // A sequencer that ends lets nobody in.
+    let admitted = |stream: &Stream, pid: u32| {
+        let consumers = stream.fabric.gating_consumers();
+        consumers.iter().any(|entry| entry.process.pid == pid)
+    };
+    let started = Instant::now();
+    while !admitted(&stream, child.id()) {
+        stream.publish(1);
+        assert!(started.elapsed() < PATIENCE, "not admitted");
+    }
     stream.end(|| child.try_wait().unwrap().is_some());
     assert!(child.wait().unwrap().success());
     assert!(!stream.journal().join("next.segment.tmp").exists());
