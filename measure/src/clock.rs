@@ -119,7 +119,7 @@ fn step_of(mut differences: Vec<u64>) -> u64 {
 pub struct CounterOffset {
     /// The far core's counter minus the near one's, in nanoseconds, as far as can be told.
     pub offset_ns: f64,
-    /// How far that can be off: half of the fastest round trip.
+    /// How far that can be off: half of the fastest round trip, and the counter's step.
     pub uncertainty_ns: f64,
 }
 
@@ -139,7 +139,8 @@ impl CounterOffset {
             } else {
                 offset_ns
             },
-            uncertainty_ns: clock.ns(round_trip) / 2.0,
+            // Each reading is known to no more than the counter's step.
+            uncertainty_ns: clock.ns(round_trip) / 2.0 + clock.ns(clock.step),
         })
     }
 
@@ -168,7 +169,7 @@ mod tests {
         };
         let exchanges = [(0, 900, 1000), (2000, 2055, 2100), (5000, 5400, 5900)];
         let offset = CounterOffset::from_exchanges(&clock, &exchanges).expect("an exchange");
-        assert_eq!((offset.offset_ns, offset.uncertainty_ns), (5.0, 50.0));
+        assert_eq!((offset.offset_ns, offset.uncertainty_ns), (5.0, 51.0));
         assert!(offset.synchronised());
         let behind = CounterOffset::from_exchanges(&clock, &[(1000, 100, 1100)]).expect("one");
         assert_eq!(behind.offset_ns, -950.0);
