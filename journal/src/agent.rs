@@ -395,7 +395,10 @@ impl JournalAgent {
         if let Some(dropping) = self.dropping.take_if(|dropping| dropping.last > 0) {
             writer.declare_gap(dropping.last, dropping.began, dropping.reason)?;
         }
-        if self.watch.take().is_some() {
+        if let Some(watch) = self.watch.take() {
+            while let Some(record) = watch.take() {
+                writer.record(&record)?;
+            }
             let entry = own_activity(Action::WriterFinished, "the stream has ended".to_owned());
             writer.record(&Record::Activity(vec![entry]))?;
         }

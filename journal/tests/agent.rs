@@ -548,10 +548,18 @@ fn who_did_what_and_what_the_clock_was_worth_are_in_the_journal() {
     admit(&mut stream, &mut agent);
     let started = Instant::now();
     let view = JournalView::attach(&stream.fabric).unwrap();
-    while view.alarm().state != AlarmState::ClockBound || view.recorded() < 10 {
-        stream.publish(u64::from(stream.next < 100));
-        agent.do_work().unwrap();
-        assert!(started.elapsed() < PATIENCE);
+    let mut found = String::new();
+    let wanted = ["ProducerAttached", "SequencerStarted", "ClockBreach"];
+    while view.alarm().state != AlarmState::ClockBound
+        || !wanted.iter().all(|action| found.contains(action))
+    {
+        for _ in 0..1_000 {
+            stream.publish(u64::from(stream.next < 100));
+            agent.do_work().unwrap();
+        }
+        let summary = selvedge_journal::summarise(&directory, true).unwrap();
+        found = format!("{:?}", summary.activities);
+        assert!(started.elapsed() < PATIENCE, "{found}");
     }
     stream.end(|| agent.end().is_some() || agent.do_work().unwrap() == Progress::Finished);
     let summary = selvedge_journal::summarise(&directory, true).unwrap();

@@ -24,6 +24,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+/// The longest that what is not durable goes unlooked at.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+
 /// A block of frames between staging and stable storage.
 struct Entry {
     /// Its place in the order of all blocks, from 0.
@@ -174,11 +177,15 @@ impl Pipeline {
         if self.ending.is_some() && self.writing == 0 && self.sync.is_none() {
             return Some(Duration::ZERO);
         }
+        // Looked at again from time to time while anything is on its way: the appender takes slots
+        // without telling, and with none left a sync must not wait for its turn.
+        let look_again = (!self.entries.is_empty()).then_some(LOOK_AGAIN);
         match self.sink.config().sync {
             SyncPolicy::EveryInterval(interval) if self.sync.is_none() && self.has_unsynced() => {
-                Some(interval.saturating_sub(self.last_sync.elapsed()))
+                let due = interval.saturating_sub(self.last_sync.elapsed());
+                Some(due.min(LOOK_AGAIN))
             }
-            _ => None,
+            _ => look_again,
         }
     }
 
@@ -348,7 +355,7 @@ impl Pipeline {
             SyncPolicy::OnlyAtClose => false,
         };
         // A block keeps its slot until it is durable: with few left that cannot wait.
-        let pressed = self.written_prefix().count() * 2 >= self.slots;
+        let pressed = self.written_prefix().count() * 2 >= self.slots || self.give_back.is_empty();
         if !(due || pressed || self.sync_wanted) {
             return Ok(());
         }
