@@ -60,6 +60,8 @@ impl Stepped {
             if consuming.is_none() {
                 consuming = consumer.poll()?;
             }
+            // The conductor's thread must get a turn, on one core and under an emulator too.
+            std::thread::sleep(std::time::Duration::from_millis(1));
             if started.elapsed() > PATIENCE {
                 return Err(MeasureError::Host("nobody was admitted".to_owned()));
             }

@@ -35,9 +35,15 @@ pub struct RecordArgs {
     /// Make durable every so many milliseconds; 0: every batch.
     #[arg(long, default_value_t = 10, conflicts_with = "sync_bytes")]
     sync_ms: u64,
+    /// The same in microseconds, where milliseconds are too coarse.
+    #[arg(long, conflicts_with_all = ["sync_ms", "sync_bytes"])]
+    sync_us: Option<u64>,
     /// Make durable every so many bytes instead.
     #[arg(long)]
     sync_bytes: Option<u64>,
+    /// Make durable only when a segment is sealed.
+    #[arg(long, conflicts_with_all = ["sync_ms", "sync_us", "sync_bytes"])]
+    sync_at_close: bool,
     /// MiB at which a segment is sealed.
     #[arg(long, default_value_t = 256, value_parser = clap::value_parser!(u64).range(1..=65536))]
     segment_mib: u64,
@@ -55,6 +61,18 @@ pub struct RecordArgs {
     key: Option<PathBuf>,
 }
 
+fn sync_policy(args: &RecordArgs) -> SyncPolicy {
+    let interval = args
+        .sync_us
+        .map_or(Duration::from_millis(args.sync_ms), Duration::from_micros);
+    match args.sync_bytes {
+        _ if args.sync_at_close => SyncPolicy::OnlyAtClose,
+        Some(bytes) => SyncPolicy::EveryBytes(bytes),
+        None if interval.is_zero() => SyncPolicy::EveryBlock,
+        None => SyncPolicy::EveryInterval(interval),
+    }
+}
+
 pub(super) fn run(args: &RecordArgs) -> Result<()> {
     if let Some(core) = args.core {
         pin_current_thread(core)?;
@@ -62,11 +80,7 @@ pub(super) fn run(args: &RecordArgs) -> Result<()> {
     let fabric = Fabric::attach(&args.fabric)?;
     let config = JournalConfig {
         segment_bytes: args.segment_mib << 20,
-        sync: match (args.sync_bytes, args.sync_ms) {
-            (Some(bytes), _) => SyncPolicy::EveryBytes(bytes),
-            (None, 0) => SyncPolicy::EveryBlock,
-            (None, ms) => SyncPolicy::EveryInterval(Duration::from_millis(ms)),
-        },
+        sync: sync_policy(args),
         when_stopped: match args.when_stopped {
             Stopped::HoldBack => WhenStopped::HoldBack,
             Stopped::DeclareGap => WhenStopped::DeclareGap,

@@ -103,15 +103,12 @@ impl Supervisor {
                 "record".into(),
                 name,
                 journal.directory.value.display().to_string(),
-                "--durability".into(),
             ];
             match journal.durability {
-                Durability::Block => arguments.push("block".into()),
-                Durability::Close => arguments.push("close".into()),
+                Durability::Block => arguments.extend(["--sync-us".into(), "0".into()]),
+                Durability::Close => arguments.push("--sync-at-close".into()),
                 Durability::Interval(every) => {
-                    arguments.push("interval".into());
-                    arguments.push("--sync-every-us".into());
-                    arguments.push(every.as_micros().max(1).to_string());
+                    arguments.extend(["--sync-us".into(), every.as_micros().max(1).to_string()]);
                 }
             }
             let arguments = agent_arguments(arguments, &journal.agent);
