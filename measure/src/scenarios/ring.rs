@@ -244,16 +244,12 @@ impl Scenario for RingThroughput {
     }
 }
 
-/// Pauses after a run that was not full: about the time in which a writer fills one.
-const GET_AHEAD: u32 = 16;
-
 pub(super) fn take(host: &mut ChildHost) -> Result<serde_json::Value> {
     let fabric = attach(host.directory())?;
     let mut ring = BareRing::open(&fabric, PING)?;
     host.ready();
     let (mut taken, mut sum, mut headers, mut planned) = (0u64, 0u64, 0u64, 0u64);
     while !host.stopped() {
-        let before = taken;
         taken += ring.take_lines(RUN, |line, header| {
             sum = sum
                 .wrapping_add(line.number)
@@ -262,13 +258,6 @@ pub(super) fn take(host: &mut ChildHost) -> Result<serde_json::Value> {
             planned = planned.wrapping_add(line.planned);
             headers = headers.wrapping_add(header);
         })? as u64;
-        // For throughput a reader lets the writer get ahead: reading the line that is being written
-        // moves it to and fro between the cores. The peers' readers wait for their chunks likewise.
-        if taken - before < RUN as u64 {
-            for _ in 0..GET_AHEAD {
-                std::hint::spin_loop();
-            }
-        }
     }
     std::hint::black_box((headers, planned));
     Ok(serde_json::json!({ "taken": taken, "sum": sum }))
