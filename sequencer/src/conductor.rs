@@ -753,8 +753,8 @@ fn holding_alarm(known: &KnownConsumer) -> String {
         )
     } else {
         format!(
-            "essential consumer `{}` is dead and holds the stream at {position}: start it again, or dismiss it",
-            known.name
+            "essential consumer `{}` is dead and holds the stream at {position}: start it again, or give its hold up with `selvedge remove FABRIC --consumer {}`",
+            known.name, known.name
         )
     }
 }

@@ -44,7 +44,7 @@ use selvedge_fabric::frame::system::EpochOpened;
 use selvedge_fabric::memory::FileClaim;
 use selvedge_fabric::message::Message;
 use selvedge_fabric::protocol::epoch::EpochWord;
-use sequencing::{Sequencing, SequencingParts};
+use sequencing::{LAST_START, Sequencing, SequencingParts};
 use stamp::Stamper;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -136,6 +136,11 @@ impl Sequencer {
         insistence: Insistence,
         mut prepared: Prepared,
     ) -> Result<Self> {
+        if fabric.next_sequence() >= LAST_START {
+            return Err(SequencerError::SequencesUsedUp {
+                name: fabric.name().to_owned(),
+            });
+        }
         let opened = takeover::open_epoch(fabric, from, insistence, &mut prepared)?;
         let control = fabric.control();
         let ticks = control.tick_source();

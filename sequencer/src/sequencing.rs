@@ -33,6 +33,10 @@ const COMMON_INLINE_WORDS: usize = 4;
 /// The lowest value a latency histogram tells apart, and the highest, in nanoseconds.
 const LATENCY_BOUNDS: (u64, u64) = (1, 60_000_000_000);
 
+/// Sequences from which on a sequencer drains and none starts: more are left than are published
+/// between two looks at it.
+pub(crate) const LAST_START: u64 = MAX_SEQUENCE - (1 << 26);
+
 /// What a sequencer counts.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct SequencerCounters {
@@ -382,7 +386,7 @@ impl Sequencing {
             }
         }
         self.bank.beat(self.counters.cycles);
-        if self.writer.next() >= MAX_SEQUENCE - (1 << 20) {
+        if self.writer.next() >= LAST_START {
             self.drain();
         }
     }

@@ -1092,6 +1092,8 @@ fn an_essential_consumer_holds_the_stream_beyond_its_death() {
     );
     let mut again = host.consumer("journal", Start::Stored);
     assert_eq!(again.position(), position);
+    let error = host.fabric.dismiss_consumer("journal").unwrap_err();
+    assert!(matches!(error, FabricError::NameTaken { .. }), "{error}");
     while read.len() < 1000 {
         read.extend(numbers(&mut again));
         while sent < 1000 && producer.try_publish(&Number::new(sent)).is_ok() {
@@ -1230,4 +1232,68 @@ fn a_fabric_recovered_from_its_journal_goes_on_in_a_new_life() {
         .expect("a poll");
     assert_eq!(first, Some((5_001, 3)));
     assert!(stamp >= u64::MAX / 2, "time never goes back");
+}
+
+#[test]
+fn a_dead_essential_consumer_that_is_dismissed_holds_nothing() {
+    let mut host = Host::with(|config| {
+        config.stream_capacity = 256;
+        config.ingress_capacity = 64;
+    });
+    let mut producer = host.producer("a");
+    let mut pending = host
+        .fabric
+        .consumer("journal")
+        .essential()
+        .begin()
+        .expect("a registration");
+    let consumer = loop {
+        host.step();
+        if let Some(consumer) = pending.poll().expect("no refusal") {
+            break consumer;
+        }
+    };
+    std::mem::forget(consumer);
+    // Another start time than this process's: to others its holder is dead.
+    use std::os::unix::fs::FileExt;
+    std::fs::OpenOptions::new()
+        .write(true)
+        .open(host.fabric.paths().consumer("journal"))
+        .and_then(|file| file.write_all_at(&1u64.to_le_bytes(), 40))
+        .expect("its file");
+    let send = |host: &mut Host, producer: &mut Producer| {
+        let mut sent = 0;
+        for _ in 0..200 {
+            while sent < 1000 && producer.try_publish(&Number::new(sent)).is_ok() {
+                sent += 1;
+            }
+            host.step();
+        }
+        sent
+    };
+    assert!(send(&mut host, &mut producer) < 1000, "it holds the stream");
+    host.fabric.dismiss_consumer("journal").expect("it is dead");
+    assert_eq!(send(&mut host, &mut producer), 1000);
+}
+
+#[test]
+fn no_sequencer_starts_where_the_sequences_end() {
+    use selvedge_fabric::Recovery;
+    use selvedge_fabric::frame::MAX_SEQUENCE;
+    let directory = tempfile::tempdir_in("/dev/shm").expect("shared memory");
+    let mut fabric_config = FabricConfig::new("test").in_directory(directory.path());
+    fabric_config.pages = Pages::Small;
+    fabric_config.recovery = Some(Recovery {
+        fabric_id: [1; 16],
+        life: 2,
+        next_sequence: MAX_SEQUENCE - 1000,
+        floor_ns: 0,
+        sources: Vec::new(),
+        schemas: Vec::new(),
+    });
+    let fabric = Fabric::create(&fabric_config).expect("a fabric");
+    let error = Sequencer::start(&fabric, &config())
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("create a new fabric"), "{error}");
 }

@@ -214,6 +214,9 @@ pub struct RemoveArgs {
     /// Even if processes use it: they lose it.
     #[arg(long)]
     force: bool,
+    /// Only what this dead consumer holds: an essential one that will not come back.
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["force", "dead"])]
+    consumer: Option<String>,
     /// Every fabric that no living process uses.
     #[arg(long, conflicts_with = "force")]
     dead: bool,
@@ -221,6 +224,11 @@ pub struct RemoveArgs {
 
 /// Removes fabrics.
 pub fn remove(args: &RemoveArgs) -> Result<()> {
+    if let (Some(name), Some(consumer)) = (&args.name, &args.consumer) {
+        Fabric::attach(name)?.dismiss_consumer(consumer)?;
+        println!("consumer {consumer} holds nothing of {name} any more");
+        return Ok(());
+    }
     if let Some(name) = &args.name {
         Fabric::remove(name, args.force)?;
         println!("removed {name}");

@@ -21,6 +21,7 @@ use crate::shared::bank::{
     Bank, ConsumerEntry, MAX_CONSUMERS, MAX_SOURCES, SequencerStatus, SourceEntry,
 };
 use crate::shared::control::ControlRecord;
+use crate::shared::cursor::CursorFile;
 use crate::shared::names::check_name;
 use crate::shared::paths::{FabricPaths, base_directory, split_source_file};
 use std::path::{Path, PathBuf};
@@ -118,6 +119,22 @@ impl Fabric {
     /// Removes the fabric `name` under `directory`.
     pub fn remove_in(directory: &Path, name: &str, force: bool) -> Result<()> {
         remove::remove(directory, name, force)
+    }
+
+    /// Gives up what a dead consumer still holds: an essential one that will not come back. Its
+    /// stored position stays. An error while a living process has the name.
+    pub fn dismiss_consumer(&self, name: &str) -> Result<()> {
+        check_name("consumer", name)?;
+        let file = CursorFile::open(&self.paths().consumer(name), Access::Write)?;
+        if file.held() {
+            return Err(FabricError::NameTaken {
+                role: "consumer",
+                name: name.to_owned(),
+                pid: file.holder().0.pid,
+            });
+        }
+        file.set_detached();
+        Ok(())
     }
 
     /// The names of the fabrics under `directory`, sorted.
