@@ -395,6 +395,21 @@ pub fn publish(writer: &mut StreamWriter) {
     writer.publish(0, FrameHeader::source_word(0, value), 0, 1, |_| value);
 }
 
+/// Publishes the next `count` frames at once, the last one's word first, without regard for
+/// anybody. The content is that of [`publish`].
+pub fn publish_group(writer: &mut StreamWriter, count: u64) {
+    if writer.room() < count {
+        writer.extend(None);
+    }
+    let (epoch, next) = (writer.epoch(), writer.next());
+    let mut run = writer.run();
+    for ahead in 0..count {
+        let value = content(epoch, next + ahead);
+        run.write(ahead, 0, FrameHeader::source_word(0, value), 0, 1, |_| value);
+    }
+    run.publish_written(count);
+}
+
 /// Publishes the next frame without regard for anybody.
 pub fn publish_ungated(writer: &mut StreamWriter) {
     if writer.room() == 0 {

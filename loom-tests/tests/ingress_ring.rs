@@ -15,6 +15,10 @@
 //! | `ConsumedRelease` | the producer writes into a slot that is still being read |
 //! | `ConsumedAcquire` | the same, where the producer takes the position without the epoch's check |
 //!
+//! In a second model the producer publishes groups, the last message's word first, through
+//! `IngressWriter::run`: the reader still finds every message whole and in order, and with the
+//! first of a group the rest.
+//!
 //! The check of the epoch (`consumed_in_current_epoch`) has a full fence after the load of the
 //! position, which does what `ConsumedAcquire` does. So that ordering is shown by a producer that
 //! takes the position alone; it is what stands in the product on x86-64, where the check needs no
@@ -105,6 +109,59 @@ fn watched(ask: Ask) {
 
 fn unwatched(ask: Ask) {
     model(ask, &Places::unwatched());
+}
+
+/// Two groups of two, in a ring that holds them all.
+fn groups() {
+    const GROUPS: u64 = 2;
+    let shape = shape(4, 4);
+    let slots = Words::private(shape.words());
+    let mut writer = sure(IngressWriter::new(slots.clone(), shape, 1));
+    let mut reader = sure(IngressReader::new(slots.clone(), shape, 1));
+    let producer = thread::spawn(move || {
+        for _ in 0..GROUPS {
+            let mut run = writer.run();
+            for _ in 0..2 {
+                let message = run.next();
+                sure(slots.get(run.slot() + 2)).store(10 * message, Ordering::Relaxed);
+                run.complete(100 * message, 1_000 * message);
+            }
+        }
+    });
+    for first in [1, 3] {
+        while !reader.ready() {
+            thread::yield_now();
+        }
+        let mut run = reader.run();
+        require(run.ready(1), "who sees the first sees the rest");
+        for ahead in 0..2 {
+            let message = first + ahead;
+            let slot = run.slot(ahead);
+            // SAFETY: a slot has four words.
+            let word = |index| unsafe { slot.at(index) }.load(Ordering::Relaxed);
+            require(word(1) == 100 * message, "its descriptor is whole");
+            require(word(2) == 10 * message, "its payload is whole");
+            require(word(3) == 1_000 * message, "its time is whole");
+        }
+        run.advance(2);
+    }
+    require(!reader.ready(), "nothing arrives twice");
+    sure(producer.join().ok());
+}
+
+#[test]
+fn groups_arrive_once_in_order_and_whole() {
+    holds(BOUND, &[], groups);
+}
+
+#[test]
+fn ingress_publish_is_needed_by_groups() {
+    fails_without(SyncPoint::IngressPublish, BOUND, groups);
+}
+
+#[test]
+fn ingress_acquire_is_needed_by_groups() {
+    fails_without(SyncPoint::IngressAcquire, BOUND, groups);
 }
 
 #[test]

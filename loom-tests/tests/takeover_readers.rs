@@ -26,7 +26,7 @@ use selvedge_fabric::protocol::epoch::{EpochCell, EpochWord, Owner, owner_of};
 use selvedge_fabric::protocol::stream::{Ready, StreamReader, StreamWriter, scan_end};
 use selvedge_loom_tests::{
     Bank, FIRST, SECOND, SyncPoint, THIRD, content, copy, epoch_cell, fails_without, holds,
-    publish, publish_ungated, require, saw, sure,
+    publish, publish_group, publish_ungated, require, saw, sure,
 };
 
 /// The last sequence of each model.
@@ -133,11 +133,26 @@ fn succeed(epoch: &EpochCell, old: &Bank, new: &Bank, last: u64) -> u64 {
 }
 
 fn two_epochs() {
+    taken_over(&["closed at 1", "closed at 2", "closed at 3"], |writer| {
+        publish_to(writer, LAST)
+    });
+}
+
+/// The zombie publishes both frames as one group: the word of the second comes first, and the
+/// successor may find it behind a frame that is not there. It never counts without the first.
+fn two_epochs_in_a_group() {
+    taken_over(&["closed at 1", "", "closed at 3"], |mut writer| {
+        publish_group(&mut writer, LAST)
+    });
+}
+
+/// `closed`: what is seen when the old epoch is closed at 1, 2 and 3.
+fn taken_over(closed: &[&'static str; 3], publish: fn(StreamWriter)) {
     let epoch = epoch_cell(FIRST);
     let banks = [Bank::first(4), Bank::new(4)];
     let zombie = thread::spawn({
         let writer = banks[0].writer(FIRST, 1);
-        move || publish_to(writer, LAST)
+        move || publish(writer)
     });
     let successor = thread::spawn({
         let (epoch, [old, new]) = (epoch.clone(), banks.clone());
@@ -149,7 +164,9 @@ fn two_epochs() {
     }
     sure(zombie.join().ok());
     let closed_at = sure(successor.join().ok());
-    saw(["closed at 1", "closed at 2", "closed at 3"][closed_at as usize - 1]);
+    let seen = closed[closed_at as usize - 1];
+    require(!seen.is_empty(), "a group counts as a whole");
+    saw(seen);
     follower.finish(&truth(&[(FIRST, 1), (SECOND, closed_at)], LAST));
 }
 
@@ -161,6 +178,22 @@ const TWO_EPOCHS: Option<usize> = Some(4);
 fn readers_see_one_sequence() {
     let seen = ["closed at 1", "closed at 2", "closed at 3", "not open yet"];
     holds(TWO_EPOCHS, &seen, two_epochs);
+}
+
+#[test]
+fn readers_see_one_sequence_of_groups() {
+    let seen = ["closed at 1", "closed at 3", "not open yet"];
+    holds(TWO_EPOCHS, &seen, two_epochs_in_a_group);
+}
+
+#[test]
+fn takeover_fence_is_needed_by_groups() {
+    fails_without(SyncPoint::TakeoverFence, TWO_EPOCHS, two_epochs_in_a_group);
+}
+
+#[test]
+fn epoch_check_is_needed_by_groups() {
+    fails_without(SyncPoint::EpochCheck, TWO_EPOCHS, two_epochs_in_a_group);
 }
 
 #[test]

@@ -1,5 +1,5 @@
 //! Fixed work on the path in one thread, to be run under callgrind: claims and commits, sequences
-//! and polls `MESSAGES` lines in runs of 64. The phases are functions of [`Stepped`] that are not
+//! and polls `MESSAGES` lines (first argument) in runs of `RUN` (second argument). The phases are functions of [`Stepped`] that are not
 //! inlined, so that a profile tells them apart.
 
 use selvedge_measure::scenarios::Line;
@@ -7,28 +7,27 @@ use selvedge_measure::stepped::Stepped;
 use selvedge_measure::{Result, check_equal};
 use std::process::ExitCode;
 
-/// Messages in a run: as many as the sequencer takes from one ring in one pass.
-const RUN: u64 = 64;
-
-fn run(messages: u64) -> Result<()> {
+fn run(messages: u64, length: u64) -> Result<()> {
     let mut stepped = Stepped::repeatable()?;
     let mut sum = 0u64;
     let mut number = 1;
     while number <= messages {
-        stepped.publish(number, RUN)?;
-        stepped.sequence(RUN)?;
-        sum = sum.wrapping_add(stepped.poll(RUN)?);
-        number += RUN;
+        stepped.publish(number, length)?;
+        stepped.sequence(length)?;
+        sum = sum.wrapping_add(stepped.poll(length)?);
+        number += length;
     }
     check_equal("sum of all words", sum, Line::sum_of(number - 1))
 }
 
 fn main() -> ExitCode {
-    let messages = std::env::args()
-        .nth(1)
-        .and_then(|text| text.parse().ok())
-        .unwrap_or(64_000);
-    match run(messages) {
+    let argument = |place, otherwise| {
+        std::env::args()
+            .nth(place)
+            .and_then(|text| text.parse().ok())
+            .unwrap_or(otherwise)
+    };
+    match run(argument(1, 64_000), argument(2, 64)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{error}");

@@ -366,7 +366,15 @@ impl Spin {
         }
     }
 
-    /// One turn. An error once it has taken longer than anybody's patience.
+    /// One turn that found nothing, with the processor's pause: what a fabric's idle strategy does
+    /// unless told otherwise. An error once it has taken longer than anybody's patience.
+    #[inline(always)]
+    pub fn pause(&mut self) -> Result<()> {
+        std::hint::spin_loop();
+        self.turn()
+    }
+
+    /// As [`Spin::pause`], without the pause.
     #[inline(always)]
     pub fn turn(&mut self) -> Result<()> {
         self.turns += 1;

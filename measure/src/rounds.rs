@@ -1,23 +1,31 @@
 //! Interleaved repeated rounds: every scenario once a round, so that what changes about the host
 //! meets all of them alike.
+//!
+//! The raw limit is measured again between any two measurements, and each is compared with what it
+//! was just before and just after: on a virtual machine it may triple from one second to the next,
+//! when the hypervisor moves a core.
 
 use crate::disturbance::Disturbance;
 use crate::error::{MeasureError, Result};
 use crate::samples::{Percentiles, median};
 use crate::scenario::{Figure, Kind, Measured, Plan, Scenario};
 
-/// How far the raw limit may move within a round before the round is made again.
+/// How far the raw limit may move over a measurement before that is made again.
 const MAX_DRIFT: f64 = 0.10;
+
+/// How far the raw limits of two measurements may be apart for their figures to be compared.
+const ALIKE: f64 = 0.15;
+
+/// The raw limit is measured for this share of the time of what it is compared with.
+const RAW_SHARE: u32 = 4;
 
 /// How many rounds, and how often what was disturbed is made again.
 #[derive(Clone, Copy, Debug)]
 pub struct RoundSettings {
     /// Rounds that count.
     pub rounds: usize,
-    /// Repetitions of one disturbed measurement.
+    /// Repetitions of one measurement that was disturbed, or over which the raw limit moved.
     pub repeats: usize,
-    /// Repetitions of whole rounds in which the raw limit moved, all together.
-    pub repeated_rounds: usize,
 }
 
 /// What all rounds gave for one scenario.
@@ -31,12 +39,16 @@ pub struct Series {
     pub kind: Kind,
     /// One hop, round by round.
     pub latency: Vec<Percentiles>,
-    /// The same as a ratio to the raw limit of the same round.
+    /// The same as a ratio to the raw limit around it.
     pub ratios: Vec<Percentiles>,
+    /// The raw limit (p50, nanoseconds) around it, round by round.
+    pub limits: Vec<f64>,
     /// Messages a second, round by round.
     pub rates: Vec<f64>,
-    /// Measurements that were disturbed and made again.
+    /// Measurements made again because they were disturbed or the raw limit moved.
     pub repeated: usize,
+    /// Rounds over which the raw limit moved in every repetition: the last was kept.
+    pub kept_drifting: usize,
     /// Rounds whose figure was disturbed in every repetition: the quietest was kept.
     pub kept_disturbed: usize,
     /// What disturbed the last of them.
@@ -53,8 +65,10 @@ impl Series {
             kind: scenario.kind(),
             latency: Vec::new(),
             ratios: Vec::new(),
+            limits: Vec::new(),
             rates: Vec::new(),
             repeated: 0,
+            kept_drifting: 0,
             kept_disturbed: 0,
             disturbed_by: None,
             error: None,
@@ -84,10 +98,6 @@ pub struct Outcome {
     pub raw: Series,
     /// The scenarios, in the order given.
     pub series: Vec<Series>,
-    /// Rounds made again because the raw limit moved.
-    pub repeated_rounds: usize,
-    /// Rounds in which it moved although no repetition was left.
-    pub drifting_rounds: usize,
 }
 
 impl Outcome {
@@ -98,17 +108,44 @@ impl Outcome {
             .find(|series| series.kind == kind && series.name == name)
     }
 
-    /// The median over rounds of `name`'s rate as a ratio to `limit`'s of the same round.
+    /// The median over rounds of `name`'s rate as a ratio to `limit`'s, as [`paired`].
     pub fn rate_ratio(&self, name: &str, limit: &str) -> Option<f64> {
-        let rates_of = |name| Some(&self.find(Kind::Throughput, name)?.rates);
-        let (rates, limits) = (rates_of(name)?, rates_of(limit)?);
-        let ratios: Vec<f64> = rates
-            .iter()
-            .zip(limits)
-            .map(|(rate, limit)| rate / limit.max(f64::MIN_POSITIVE))
-            .collect();
-        (!ratios.is_empty()).then(|| median(&ratios))
+        let (one, other) = (
+            self.find(Kind::Throughput, name)?,
+            self.find(Kind::Throughput, limit)?,
+        );
+        paired((&one.rates, &one.limits), (&other.rates, &other.limits))
     }
+
+    /// The median over rounds of `name`'s median latency as a ratio to `base`'s, as [`paired`].
+    pub fn latency_ratio(&self, name: &str, base: &str) -> Option<f64> {
+        let medians = |series: &Series| -> Vec<f64> {
+            series.latency.iter().map(|latency| latency.p50).collect()
+        };
+        let (one, other) = (
+            self.find(Kind::Latency, name)?,
+            self.find(Kind::Latency, base)?,
+        );
+        paired(
+            (&medians(one), &one.limits),
+            (&medians(other), &other.limits),
+        )
+    }
+}
+
+/// The median of the ratios of one figure to another, over all pairs of their rounds in which the
+/// raw limit was the same (to within 15 %): what the host did to one it did to the other. `None`
+/// where there is no such pair.
+fn paired(one: (&[f64], &[f64]), other: (&[f64], &[f64])) -> Option<f64> {
+    let mut ratios = Vec::new();
+    for (value, limit) in one.0.iter().zip(one.1) {
+        for (base, base_limit) in other.0.iter().zip(other.1) {
+            if (limit / base_limit).ln().abs() <= ALIKE.ln_1p() {
+                ratios.push(value / base.max(f64::MIN_POSITIVE));
+            }
+        }
+    }
+    (!ratios.is_empty()).then(|| median(&ratios))
 }
 
 /// One measurement that counts, with what it took to get it.
@@ -118,8 +155,8 @@ struct Kept {
     disturbed_by: Option<String>,
 }
 
-/// Measures `raw` at the beginning and the end of every round and each of the `scenarios` in
-/// between, in an order that moves on with each round.
+/// Measures each of the `scenarios` once a round, in an order that moves on with each round, and
+/// `raw` before, between and after them.
 ///
 /// A scenario that fails is left out of later rounds, its error kept. A failure of `raw` ends it
 /// all: without the limit there is nothing to compare with.
@@ -136,63 +173,75 @@ pub fn run_rounds(
             .iter()
             .map(|scenario| Series::new(scenario.as_ref()))
             .collect(),
-        repeated_rounds: 0,
-        drifting_rounds: 0,
     };
-    let mut round = 0;
-    while round < settings.rounds {
-        let label = |name: &str| format!("round {} of {}: {name}", round + 1, settings.rounds);
-        progress(&label(raw.name()));
-        let before = run_quietly(raw, plan, settings)?;
-        let mut results: Vec<Option<Result<Kept>>> = scenarios.iter().map(|_| None).collect();
+    let raw_plan = Plan {
+        duration: plan.duration / RAW_SHARE,
+        ..*plan
+    };
+    let mut limit = |series: &mut Series| -> Result<Percentiles> {
+        let kept = run_quietly(raw, &raw_plan, settings)?;
+        let hop = hop(&kept)?;
+        series.latency.push(hop);
+        series.ratios.push(Percentiles::from_values([1.0; 5]));
+        series.limits.push(hop.p50);
+        note(series, &kept);
+        Ok(hop)
+    };
+    for round in 0..settings.rounds {
+        let mut before = limit(&mut outcome.raw)?;
         for turn in 0..scenarios.len() {
             let index = (turn + round) % scenarios.len();
-            if outcome.series[index].error.is_none() {
-                let scenario = scenarios[index].as_mut();
-                progress(&label(scenario.name()));
-                results[index] = Some(run_quietly(scenario, plan, settings));
-            }
-        }
-        progress(&label(raw.name()));
-        let after = run_quietly(raw, plan, settings)?;
-        let (first, second) = (hop(&before)?, hop(&after)?);
-        let drift = (first.p50 / second.p50.max(f64::MIN_POSITIVE)).ln().abs();
-        if drift > MAX_DRIFT.ln_1p() {
-            if outcome.repeated_rounds < settings.repeated_rounds {
-                outcome.repeated_rounds += 1;
-                progress("the raw limit moved by more than a tenth: the round is made again");
+            if outcome.series[index].error.is_some() {
                 continue;
             }
-            outcome.drifting_rounds += 1;
-        }
-        let limit = Percentiles::median(&[first, second]);
-        outcome.raw.latency.push(limit);
-        outcome.raw.ratios.push(Percentiles::from_values([1.0; 5]));
-        for kept in [before, after] {
-            note(&mut outcome.raw, &kept);
-        }
-        for (series, result) in outcome.series.iter_mut().zip(results) {
-            match result {
-                Some(Ok(kept)) => {
-                    note(series, &kept);
-                    let (hop, rate) = match &kept.measured.figure {
-                        Figure::RoundTrips(trips) => (Some(trips.hop()), None),
-                        Figure::Hop(hop) => (Some(*hop), None),
-                        Figure::Rate(rate) => (None, Some(*rate)),
-                    };
-                    if let Some(hop) = hop {
-                        series.latency.push(hop);
-                        series.ratios.push(hop.ratio(&limit));
+            let scenario = scenarios[index].as_mut();
+            progress(&format!(
+                "round {} of {}: {}",
+                round + 1,
+                settings.rounds,
+                scenario.name()
+            ));
+            for repetition in 0..=settings.repeats {
+                let kept = run_quietly(scenario, plan, settings);
+                let after = limit(&mut outcome.raw)?;
+                let drift = (before.p50 / after.p50.max(f64::MIN_POSITIVE)).ln().abs();
+                let around = Percentiles::median(&[before, after]);
+                before = after;
+                let series = &mut outcome.series[index];
+                let drifts = drift > MAX_DRIFT.ln_1p();
+                match kept {
+                    Ok(kept) if drifts && repetition < settings.repeats => {
+                        series.repeated += 1 + kept.repeated;
+                        continue;
                     }
-                    series.rates.extend(rate);
+                    Ok(kept) => {
+                        series.kept_drifting += usize::from(drifts);
+                        keep(series, &kept, &around);
+                    }
+                    Err(error) => series.error = Some(error.to_string()),
                 }
-                Some(Err(error)) => series.error = Some(error.to_string()),
-                None => {}
+                break;
             }
         }
-        round += 1;
     }
     Ok(outcome)
+}
+
+/// Adds a measurement that counts, made while the raw limit was `limit`.
+fn keep(series: &mut Series, kept: &Kept, limit: &Percentiles) {
+    note(series, kept);
+    let hop = match &kept.measured.figure {
+        Figure::RoundTrips(trips) => trips.hop(),
+        Figure::Hop(hop) => *hop,
+        Figure::Rate(rate) => {
+            series.rates.push(*rate);
+            series.limits.push(limit.p50);
+            return;
+        }
+    };
+    series.latency.push(hop);
+    series.ratios.push(hop.ratio(limit));
+    series.limits.push(limit.p50);
 }
 
 fn hop(kept: &Kept) -> Result<Percentiles> {
@@ -302,7 +351,6 @@ mod tests {
     const SETTINGS: RoundSettings = RoundSettings {
         rounds: 3,
         repeats: 2,
-        repeated_rounds: 1,
     };
 
     fn outcome(raw: &[(u32, bool)], scenarios: Vec<Scripted>) -> Result<Outcome> {
@@ -340,21 +388,44 @@ mod tests {
     }
 
     #[test]
-    fn a_round_in_which_the_limit_moved_is_made_again() {
-        // Twice too far apart, then steady: one repetition is allowed, the second is counted.
+    fn a_measurement_over_which_the_limit_moved_is_made_again() {
+        // Between 100 and 150 over the first measurement and its first repetition, then steady.
         let raw = [
             (100, true),
             (150, true),
             (100, true),
-            (150, true),
             (100, true),
             (100, true),
             (100, true),
             (100, true),
         ];
-        let outcome = outcome(&raw, Vec::new()).expect("an outcome");
-        assert_eq!((outcome.repeated_rounds, outcome.drifting_rounds), (1, 1));
-        assert_eq!(outcome.raw.latency.len(), 3);
+        let ring = Scripted::new("ring", Kind::Latency, &[(900, true), (800, true), (200, true)]);
+        let outcome = outcome(&raw, vec![ring]).expect("an outcome");
+        let ring = outcome.find(Kind::Latency, "ring").expect("a series");
+        assert_eq!((ring.repeated, ring.kept_drifting), (2, 0));
+        assert_eq!(ring.latency.len(), 3);
+        assert_eq!(ring.ratios[0].p50, 2.0);
+    }
+
+    #[test]
+    fn a_limit_that_never_stands_still_is_told() {
+        let raw = [(100, true), (150, true)];
+        let ring = Scripted::new("ring", Kind::Latency, &[(200, true)]);
+        let outcome = outcome(&raw, vec![ring]).expect("an outcome");
+        let ring = outcome.find(Kind::Latency, "ring").expect("a series");
+        assert_eq!((ring.repeated, ring.kept_drifting), (6, 3));
+    }
+
+    #[test]
+    fn figures_are_compared_where_the_host_was_alike() {
+        let one = ([10.0, 30.0], [50.0, 200.0]);
+        let other = ([20.0, 21.0], [210.0, 52.0]);
+        // 10 / 21 and 30 / 20.
+        assert_eq!(
+            paired((&one.0, &one.1), (&other.0, &other.1)),
+            Some((10.0 / 21.0 + 1.5) / 2.0)
+        );
+        assert_eq!(paired((&one.0, &one.1), (&[1.0], &[100.0])), None);
     }
 
     #[test]

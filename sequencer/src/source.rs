@@ -6,7 +6,8 @@ use selvedge_fabric::frame::{Flags, FrameHeader, SourceId};
 use selvedge_fabric::latency::LatencyRecorder;
 use selvedge_fabric::message::MessageSchema;
 use selvedge_fabric::protocol::Words;
-use selvedge_fabric::protocol::ingress::{Consumed, INGRESS_HEADER_WORDS, IngressReader};
+use selvedge_fabric::protocol::ingress::{Consumed, GROUP, INGRESS_HEADER_WORDS, IngressReader};
+use selvedge_fabric::protocol::Ordering;
 use selvedge_fabric::protocol::stream::StreamWriter;
 
 /// An admitted source.
@@ -43,6 +44,17 @@ pub(crate) enum Stop {
     External(u64),
     /// The next message is none that this source may send.
     Refused,
+}
+
+/// What ended a group of messages.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Met {
+    /// It is full, or the stream is.
+    Full,
+    /// No message is there.
+    Nothing,
+    /// A message that is not like the one before, or not in its slot; its descriptor.
+    Other(u64),
 }
 
 /// The bit of a descriptor that says that the payload lies in the payload ring.
@@ -121,36 +133,54 @@ impl Source {
         let stop = loop {
             let mut from = self.reader.run();
             let mut to = writer.run();
-            let unchecked = loop {
-                if taken == most || !from.ready() {
-                    return (taken, Stop::Done);
+            // Whole groups, until one is not full.
+            let met = loop {
+                let group = GROUP.min(most - taken).min(to.room());
+                let mut written = 0;
+                let met = loop {
+                    if written == group {
+                        break Met::Full;
+                    }
+                    if !from.ready(written) {
+                        break Met::Nothing;
+                    }
+                    let slot = from.slot(written);
+                    // SAFETY: a slot has a descriptor and, behind it, as many payload words as
+                    // `words` says.
+                    let word = |index| unsafe { slot.at(index) }.load(Ordering::Relaxed);
+                    // Read once: its writer may change it at any time.
+                    let descriptor = word(1);
+                    if descriptor != checked || descriptor & EXTERNAL_BIT != 0 {
+                        break Met::Other(descriptor);
+                    }
+                    to.write(
+                        written,
+                        timestamp,
+                        source_word | (from.next() + written),
+                        descriptor,
+                        words,
+                        |index| word(INGRESS_HEADER_WORDS + index),
+                    );
+                    written += 1;
+                };
+                to.publish_written(written);
+                from.advance(written);
+                taken += written;
+                if met != Met::Full || taken == most || to.room() == 0 {
+                    break met;
                 }
-                // Read once: its writer may change it at any time.
-                let descriptor = from.word(1);
-                if descriptor != checked {
-                    break Some(descriptor);
-                }
-                if descriptor & EXTERNAL_BIT != 0 {
-                    return (taken, Stop::External(descriptor));
-                }
-                if to.room() == 0 {
-                    break None;
-                }
-                to.publish(
-                    timestamp,
-                    source_word | from.next(),
-                    descriptor,
-                    words,
-                    |index| from.word(INGRESS_HEADER_WORDS + index),
-                );
-                from.advance();
-                taken += 1;
             };
+            from.expect();
+            let full = met == Met::Full && taken < most && from.ready(0);
             drop((from, to));
-            match unchecked {
-                None => break Stop::NoRoom,
-                Some(descriptor) if self.check(descriptor) => checked = descriptor,
-                Some(_) => break Stop::Refused,
+            match met {
+                Met::Full if full => break Stop::NoRoom,
+                Met::Full | Met::Nothing => break Stop::Done,
+                Met::Other(descriptor) if descriptor == checked => {
+                    break Stop::External(descriptor);
+                }
+                Met::Other(descriptor) if self.check(descriptor) => checked = descriptor,
+                Met::Other(_) => break Stop::Refused,
             }
         };
         (taken, stop)

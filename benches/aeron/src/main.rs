@@ -276,7 +276,9 @@ fn latency(plan: &Plan, term_bytes: usize) -> Result<Measured> {
                     image
                         .poll_fn(|bytes, _| seen = self::number(bytes), FRAGMENTS)
                         .map_err(failed)?;
-                    spin.turn()?;
+                    if seen != number {
+                        spin.pause()?;
+                    }
                 }
                 Ok(())
             })?;
@@ -309,6 +311,8 @@ fn answer(host: &mut ChildHost) -> Result<serde_json::Value> {
             if answered.is_multiple_of(INVOKE_EVERY) {
                 client.work()?;
             }
+        } else {
+            std::hint::spin_loop();
         }
     }
     host.done();

@@ -176,7 +176,6 @@ fn run(arguments: &Arguments) -> Result<()> {
     let settings = RoundSettings {
         rounds: arguments.rounds.max(1),
         repeats: if arguments.quick { 1 } else { 4 },
-        repeated_rounds: if arguments.quick { 0 } else { arguments.rounds },
     };
     let (mut scenarios, notes) = scenarios(arguments);
     let host = HostSettings::read(&[cores.near, cores.far]);
@@ -204,11 +203,9 @@ fn run(arguments: &Arguments) -> Result<()> {
         println!("{}", report::legend(&outcome));
     }
     println!(
-        "{} rounds of {} ms a measurement; {} rounds made again because the raw limit moved, {} kept although it did; repeated/disturbed: measurements made again because something disturbed them, and rounds in which no repetition was quiet",
+        "{} rounds of {} ms a measurement. Repeated: measurements made again because something disturbed them or the raw limit moved; disturbed, moved: rounds in which no repetition was quiet, or over which it went on moving",
         settings.rounds,
         plan.duration.as_millis(),
-        outcome.repeated_rounds,
-        outcome.drifting_rounds,
     );
     for series in std::iter::once(&outcome.raw).chain(&outcome.series) {
         if let Some(reason) = &series.disturbed_by {

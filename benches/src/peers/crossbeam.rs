@@ -6,11 +6,13 @@ use super::threads::{rate, round_trips};
 use crossbeam_channel::{Sender, TrySendError, bounded};
 use selvedge_measure::Result;
 use selvedge_measure::scenario::{Kind, Measured, Plan, Scenario};
+use std::hint::spin_loop;
 
 fn push(channel: &Sender<Element>, number: u64) {
     let mut element = Element::new(number);
     while let Err(TrySendError::Full(back)) = channel.try_send(element) {
         element = back;
+        spin_loop();
     }
 }
 
@@ -25,7 +27,7 @@ impl Scenario for CrossbeamLatency {
 
     fn describe(&self) -> String {
         format!(
-            "threads; try_send and try_recv, spinning, two bounded channels of {LATENCY_CAPACITY}"
+            "threads; try_send and try_recv, spinning with a pause, two bounded channels of {LATENCY_CAPACITY}"
         )
     }
 
@@ -47,6 +49,8 @@ impl Scenario for CrossbeamLatency {
                         if element.number() == Element::STOP {
                             return;
                         }
+                    } else {
+                        spin_loop();
                     }
                 }
             },
@@ -78,7 +82,7 @@ impl Scenario for CrossbeamThroughput {
 
     fn describe(&self) -> String {
         format!(
-            "threads; try_send and try_recv, spinning, bounded to {} elements",
+            "threads; try_send and try_recv, spinning with a pause, bounded to {} elements",
             self.capacity
         )
     }
@@ -104,7 +108,7 @@ impl Scenario for CrossbeamThroughput {
                             sum = sum.wrapping_add(element.sum());
                         }
                         Err(_) if progress.complete(taken) => return (taken, sum),
-                        Err(_) => {}
+                        Err(_) => spin_loop(),
                     }
                 }
             },

@@ -1,13 +1,14 @@
-//! disruptor: single producer, busy spinning, batches for throughput.
+//! disruptor: single producer, spinning with a pause, batches for throughput.
 
 use super::element::Element;
 use super::threads::{rate, round_trips};
 use super::{BATCH, LATENCY_CAPACITY};
 use ::disruptor::{
-    BusySpin, EventPoller, Polling, Producer, SingleProducerBarrier, build_single_producer,
+    BusySpinWithSpinLoopHint, EventPoller, Polling, Producer, SingleProducerBarrier, build_single_producer,
 };
 use selvedge_measure::Result;
 use selvedge_measure::scenario::{Kind, Measured, Plan, Scenario};
+use std::hint::spin_loop;
 
 /// Round trips over two disruptors, each with an event poller.
 #[derive(Debug, Default)]
@@ -28,7 +29,7 @@ impl Scenario for DisruptorLatency {
 
     fn describe(&self) -> String {
         format!(
-            "threads; single producers, event pollers, busy spinning, two rings of {LATENCY_CAPACITY}"
+            "threads; single producers, event pollers, spinning with a pause, two rings of {LATENCY_CAPACITY}"
         )
     }
 
@@ -37,10 +38,10 @@ impl Scenario for DisruptorLatency {
     }
 
     fn run(&mut self, plan: &Plan) -> Result<Measured> {
-        let builder = build_single_producer(LATENCY_CAPACITY, Element::default, BusySpin);
+        let builder = build_single_producer(LATENCY_CAPACITY, Element::default, BusySpinWithSpinLoopHint);
         let (mut ping_out, builder) = builder.new_event_poller();
         let mut ping_in = builder.build();
-        let builder = build_single_producer(LATENCY_CAPACITY, Element::default, BusySpin);
+        let builder = build_single_producer(LATENCY_CAPACITY, Element::default, BusySpinWithSpinLoopHint);
         let (mut pong_out, builder) = builder.new_event_poller();
         let mut pong_in = builder.build();
         round_trips(
@@ -54,6 +55,8 @@ impl Scenario for DisruptorLatency {
                         if number == Element::STOP {
                             return;
                         }
+                    } else {
+                        spin_loop();
                     }
                 }
             },
@@ -95,7 +98,7 @@ impl Scenario for DisruptorThroughput {
     }
 
     fn run(&mut self, plan: &Plan) -> Result<Measured> {
-        let builder = build_single_producer(self.capacity, Element::default, BusySpin);
+        let builder = build_single_producer(self.capacity, Element::default, BusySpinWithSpinLoopHint);
         let (mut output, builder) = builder.new_event_poller();
         let mut input = builder.build();
         rate(
@@ -120,7 +123,7 @@ impl Scenario for DisruptorThroughput {
                             }
                         }
                         Err(_) if progress.complete(taken) => return (taken, sum),
-                        Err(_) => {}
+                        Err(_) => spin_loop(),
                     }
                 }
             },

@@ -13,6 +13,7 @@ use selvedge_measure::scenario::{Kind, Measured, Plan, Scenario};
 use selvedge_measure::scratch::Scratch;
 use selvedge_measure::{MeasureError, Result, check_equal};
 use std::fmt::Display;
+use std::hint::spin_loop;
 use std::time::Duration;
 
 /// Samples that a subscriber's buffer holds, for latency: two messages are never under way.
@@ -132,7 +133,7 @@ impl Scenario for Iceoryx2Latency {
     }
 
     fn describe(&self) -> String {
-        "processes; ipc service (ports not shared by threads), loan, write in place, send, receive polled without a pause, no overflow, no history".to_owned()
+        "processes; ipc service (ports not shared by threads), loan, write in place, send, receive polled with a pause, no overflow, no history".to_owned()
     }
 
     fn kind(&self) -> Kind {
@@ -158,7 +159,7 @@ impl Scenario for Iceoryx2Latency {
             port.send(number)?;
             let mut spin = Spin::new("an answer from iceoryx2");
             while port.receive(Element::number)? != Some(number) {
-                spin.turn()?;
+                spin.pause()?;
             }
             Ok(())
         })?;
@@ -182,7 +183,7 @@ pub(super) fn answer(host: &mut ChildHost) -> Result<serde_json::Value> {
             Some(number) => {
                 port.send(number)?;
             }
-            None => {}
+            None => spin_loop(),
         }
     }
 }
@@ -278,7 +279,8 @@ pub(super) fn take(host: &mut ChildHost) -> Result<serde_json::Value> {
                 return Ok(serde_json::json!({ "taken": taken, "sum": sum }));
             }
             // Sent to see whether anybody listens.
-            Some((0, _)) | None => {}
+            Some((0, _)) => {}
+            None => spin_loop(),
             Some((_, part)) => {
                 taken += 1;
                 sum = sum.wrapping_add(part);

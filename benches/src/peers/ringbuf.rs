@@ -7,11 +7,13 @@ use ::ringbuf::traits::{Consumer, Producer, Split};
 use ::ringbuf::{HeapCons, HeapProd, HeapRb};
 use selvedge_measure::Result;
 use selvedge_measure::scenario::{Kind, Measured, Plan, Scenario};
+use std::hint::spin_loop;
 
 fn push(ring: &mut HeapProd<Element>, number: u64) {
     let mut element = Element::new(number);
     while let Err(back) = ring.try_push(element) {
         element = back;
+        spin_loop();
     }
 }
 
@@ -25,7 +27,7 @@ impl Scenario for RingbufLatency {
     }
 
     fn describe(&self) -> String {
-        format!("threads; try_push and try_pop, spinning, two rings of {LATENCY_CAPACITY}")
+        format!("threads; try_push and try_pop, spinning with a pause, two rings of {LATENCY_CAPACITY}")
     }
 
     fn kind(&self) -> Kind {
@@ -46,6 +48,8 @@ impl Scenario for RingbufLatency {
                         if element.number() == Element::STOP {
                             return;
                         }
+                    } else {
+                        spin_loop();
                     }
                 }
             },
@@ -77,6 +81,7 @@ fn send(ring: &mut HeapProd<Element>, first: u64, count: u64) -> u64 {
         if sent > 0 {
             return sent as u64;
         }
+        spin_loop();
     }
 }
 
@@ -89,6 +94,7 @@ fn take(ring: &mut HeapCons<Element>, progress: &Progress) -> (u64, u64) {
             if progress.complete(taken) {
                 return (taken, sum);
             }
+            spin_loop();
             continue;
         }
         for element in first.iter().chain(second).take(4 * BATCH) {

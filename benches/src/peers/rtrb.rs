@@ -7,6 +7,7 @@ use ::rtrb::chunks::ChunkError;
 use ::rtrb::{Consumer, Producer, RingBuffer};
 use selvedge_measure::Result;
 use selvedge_measure::scenario::{Kind, Measured, Plan, Scenario};
+use std::hint::spin_loop;
 
 /// Round trips over two rings.
 #[derive(Debug, Default)]
@@ -16,6 +17,7 @@ fn push(ring: &mut Producer<Element>, number: u64) {
     let mut element = Element::new(number);
     while let Err(::rtrb::PushError::Full(back)) = ring.push(element) {
         element = back;
+        spin_loop();
     }
 }
 
@@ -25,7 +27,7 @@ impl Scenario for RtrbLatency {
     }
 
     fn describe(&self) -> String {
-        format!("threads; push and pop, spinning, two rings of {LATENCY_CAPACITY}")
+        format!("threads; push and pop, spinning with a pause, two rings of {LATENCY_CAPACITY}")
     }
 
     fn kind(&self) -> Kind {
@@ -46,6 +48,8 @@ impl Scenario for RtrbLatency {
                         if element.number() == Element::STOP {
                             return;
                         }
+                    } else {
+                        spin_loop();
                     }
                 }
             },
@@ -75,7 +79,10 @@ fn send(ring: &mut Producer<Element>, first: u64, count: u64) -> u64 {
     loop {
         let chunk = match ring.write_chunk_uninit(wanted) {
             Ok(chunk) => chunk,
-            Err(ChunkError::TooFewSlots(0)) => continue,
+            Err(ChunkError::TooFewSlots(0)) => {
+                spin_loop();
+                continue;
+            }
             Err(ChunkError::TooFewSlots(free)) => match ring.write_chunk_uninit(free) {
                 Ok(chunk) => chunk,
                 Err(_) => continue,
@@ -93,6 +100,7 @@ fn take(ring: &mut Consumer<Element>, progress: &Progress) -> (u64, u64) {
             if progress.complete(taken) {
                 return (taken, sum);
             }
+            spin_loop();
             continue;
         }
         if let Ok(chunk) = ring.read_chunk(there) {

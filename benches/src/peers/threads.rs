@@ -58,7 +58,7 @@ pub(super) fn round_trips(
                 send(number);
                 let mut spin = Spin::new("an answer");
                 while receive() != Some(number) {
-                    spin.turn()?;
+                    spin.pause()?;
                 }
                 Ok(())
             });

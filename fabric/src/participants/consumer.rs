@@ -21,6 +21,7 @@ pub struct ConsumerBuilder {
     name: String,
     start: Start,
     essential: bool,
+    timed_every: u64,
     timeout: Duration,
 }
 
@@ -31,6 +32,7 @@ impl ConsumerBuilder {
             name: name.to_owned(),
             start: Start::Latest,
             essential: false,
+            timed_every: 16,
             timeout: Duration::from_secs(5),
         }
     }
@@ -49,6 +51,14 @@ impl ConsumerBuilder {
         self
     }
 
+    /// Times each run of frames that contains a sequence divisible by `n` (a power of two; 16
+    /// unless said), for the sequenced-to-consumed latency: long runs always, single frames one in
+    /// `n`. One reading of the tick counter each; 0: never.
+    pub fn timed_every(mut self, n: u64) -> Self {
+        self.timed_every = n;
+        self
+    }
+
     /// How long [`ConsumerBuilder::attach`] waits for the sequencer; five seconds unless said
     /// otherwise.
     pub fn timeout(mut self, timeout: Duration) -> Self {
@@ -58,6 +68,13 @@ impl ConsumerBuilder {
 
     /// Takes the name; the sequencer has still to admit it.
     pub fn begin(self) -> Result<PendingConsumer> {
+        if self.timed_every != 0 && !self.timed_every.is_power_of_two() {
+            return Err(FabricError::BadSetting {
+                setting: "timed_every",
+                value: self.timed_every.to_string(),
+                remedy: "use 0 or a power of two".to_owned(),
+            });
+        }
         let terms = Terms {
             kind: ConsumerKind::Gating,
             essential: self.essential,
@@ -67,6 +84,7 @@ impl ConsumerBuilder {
         Ok(PendingConsumer {
             fabric: self.fabric,
             name: self.name,
+            timed_every: self.timed_every,
             registered: Some(registered),
         })
     }
@@ -126,6 +144,7 @@ pub(super) fn not_admitted(
 pub struct PendingConsumer {
     fabric: Fabric,
     name: String,
+    timed_every: u64,
     registered: Option<Registered>,
 }
 
@@ -145,8 +164,17 @@ impl PendingConsumer {
         let Some(registered) = self.registered.take() else {
             return Ok(None);
         };
+        let latency = match self.timed_every {
+            0 => None,
+            _ => ConsumedLatency::new(&self.fabric, &self.name).map(Box::new),
+        };
         Ok(Some(Consumer {
-            latency: ConsumedLatency::new(&self.fabric, &self.name).map(Box::new),
+            // Without a histogram no run is timed: no sequence is that large.
+            timed_mask: match &latency {
+                Some(_) => self.timed_every - 1,
+                None => u64::MAX,
+            },
+            latency,
             name: std::mem::take(&mut self.name),
             file: registered.file,
             cursor,
@@ -203,6 +231,7 @@ pub struct Consumer {
     file: CursorFile,
     cursor: GatingCursor,
     place: Place,
+    timed_mask: u64,
     latency: Option<Box<ConsumedLatency>>,
 }
 
@@ -248,6 +277,7 @@ impl Consumer {
         if count == 0 {
             return Ok(0);
         }
+        let first = self.place.next();
         // The time stamp of the first frame, the one that was waited for.
         let stamped_ns = self.place.reader().word(0, 1);
         let inside = InsideHandler::enter();
@@ -267,10 +297,17 @@ impl Consumer {
         crash_point!("cursor.read");
         self.cursor.release(self.place.next());
         crash_point!("cursor.released");
+        if (self.place.next() - 1) & !self.timed_mask >= first {
+            self.record_latency(stamped_ns);
+        }
+        Ok(read as usize)
+    }
+
+    #[inline(never)]
+    fn record_latency(&mut self, stamped_ns: u64) {
         if let Some(latency) = &mut self.latency {
             latency.record(stamped_ns, self.place.reader().epoch());
         }
-        Ok(read as usize)
     }
 }
 

@@ -277,8 +277,9 @@ impl Producer {
     /// Sends up to `count` messages, each written in place by `write`, which is given its number
     /// within this call; as far as there is room now. Returns how many were sent.
     ///
-    /// Each is sent as soon as it is written. Costs less for each message than claiming one by one.
-    /// If `write` panics, what was sent stays sent and the message at hand is not.
+    /// They are published in groups of up to [`GROUP`](crate::protocol::ingress::GROUP), each when
+    /// it is complete, the last when the call ends. Costs less for each message than claiming one
+    /// by one. If `write` panics, the messages before the one at hand are sent and that one is not.
     #[inline]
     pub fn try_publish_run<M: Message>(
         &mut self,
@@ -315,7 +316,7 @@ impl Producer {
                 } else {
                     0
                 };
-                run.publish(descriptor, ticks);
+                run.complete(descriptor, ticks);
                 sent += 1;
             }
         }

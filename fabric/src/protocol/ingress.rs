@@ -168,6 +168,14 @@ impl IngressWriter {
     }
 }
 
+/// The most messages that are published at once, and how far ahead of the one being written lines
+/// are asked for.
+///
+/// A reader that has caught up waits for the first word of the group. The lines of the others are
+/// the writer's own until they are complete, so no reader takes them away half written; eight
+/// lines are as many as are under way at a time on the processors that were measured.
+pub const GROUP: u64 = 8;
+
 impl IngressWriter {
     /// Publishes a run of messages with everything at hand in registers.
     #[inline(always)]
@@ -175,6 +183,7 @@ impl IngressWriter {
         WriteRun {
             slots: self.slots.view(),
             shape: self.shape,
+            published: self.next,
             next: self.next,
             limit: self.limit,
             place: &mut self.next,
@@ -182,24 +191,26 @@ impl IngressWriter {
     }
 }
 
-/// See [`IngressWriter::run`]. The writer learns how far it came when the run is dropped.
+/// See [`IngressWriter::run`]. When it is dropped, what is written is published, and the writer
+/// learns how far it came.
 #[derive(Debug)]
 pub struct WriteRun<'a> {
     slots: View<'a>,
     shape: RingShape,
+    published: u64,
     next: u64,
     limit: u64,
     place: &'a mut u64,
 }
 
 impl WriteRun<'_> {
-    /// As [`IngressWriter::next`].
+    /// The source sequence of the message that will be written next.
     #[inline(always)]
     pub fn next(&self) -> u64 {
         self.next
     }
 
-    /// As [`IngressWriter::room`].
+    /// How many messages may still be written.
     #[inline(always)]
     pub fn room(&self) -> u64 {
         self.limit - self.next
@@ -219,30 +230,49 @@ impl WriteRun<'_> {
         unsafe { self.slots.pointer(self.slot() + INGRESS_HEADER_WORDS) }
     }
 
-    /// As [`IngressWriter::describe`] and [`IngressWriter::publish`], for the next message.
+    /// Completes the next message, whose payload is in its slot. It is published with its group:
+    /// after [`GROUP`] messages, at [`WriteRun::publish`], or when the run ends.
     #[inline(always)]
-    pub fn publish(&mut self, descriptor: u64, ticks: u64) {
+    pub fn complete(&mut self, descriptor: u64, ticks: u64) {
         debug_assert!(self.room() > 0);
         let slot = self.slot();
-        // SAFETY: a masked slot index and offsets below the slot's size; the writer's `new`
+        // SAFETY: masked slot indices and offsets below the slot's size; the writer's `new`
         // checked that every slot lies inside the words.
         unsafe {
+            self.slots
+                .expect_write(self.shape.slot(self.next + GROUP));
             self.slots.at(slot + 1).store(descriptor, Ordering::Relaxed);
             self.slots
                 .at(slot + self.shape.slot_words() - 1)
                 .store(ticks, Ordering::Relaxed);
-            // Pairs with the acquire in `IngressReader::ready`.
-            self.slots
-                .at(slot)
-                .store(self.next, release(SyncPoint::IngressPublish));
         }
         self.next += 1;
+        if self.next - self.published == GROUP {
+            self.publish();
+        }
+    }
+
+    /// Publishes what is completed, the last message first: who sees one sees all that follow it
+    /// in the group.
+    #[inline(always)]
+    pub fn publish(&mut self) {
+        let mut message = self.next;
+        while message != self.published {
+            message -= 1;
+            // SAFETY: as in `complete`.
+            let word = unsafe { self.slots.at(self.shape.slot(message)) };
+            // Pairs with the acquire in `IngressReader::ready`.
+            word.store(message, release(SyncPoint::IngressPublish));
+            crash_point!("publish.in_group");
+        }
+        self.published = self.next;
     }
 }
 
 impl Drop for WriteRun<'_> {
     #[inline(always)]
     fn drop(&mut self) {
+        self.publish();
         *self.place = self.next;
     }
 }
@@ -275,7 +305,7 @@ impl IngressReader {
     pub fn ready(&self) -> bool {
         // SAFETY: a masked slot index; `new` checked that every slot lies inside the words.
         let word = unsafe { self.slots.at(self.shape.slot(self.next)) };
-        // Pairs with the release in `IngressWriter::publish`.
+        // Pairs with the release in `IngressWriter::publish` and `WriteRun::publish`.
         word.load(acquire(SyncPoint::IngressAcquire)) == self.next
     }
 
@@ -321,35 +351,45 @@ pub struct IngressRun<'a> {
     place: &'a mut u64,
 }
 
-impl IngressRun<'_> {
-    /// As [`IngressReader::next`].
+impl<'a> IngressRun<'a> {
+    /// The source sequence of the next message.
     #[inline(always)]
     pub fn next(&self) -> u64 {
         self.next
     }
 
-    /// As [`IngressReader::ready`].
+    /// Whether the message `ahead` places after the next is published.
     #[inline(always)]
-    pub fn ready(&self) -> bool {
+    pub fn ready(&self, ahead: u64) -> bool {
+        let sequence = self.next + ahead;
         // SAFETY: a masked slot index; the reader's `new` checked that every slot lies inside the
         // words.
-        let word = unsafe { self.slots.at(self.shape.slot(self.next)) };
-        // Pairs with the release in `IngressWriter::publish`.
-        word.load(acquire(SyncPoint::IngressAcquire)) == self.next
+        let word = unsafe { self.slots.at(self.shape.slot(sequence)) };
+        // Pairs with the release in `IngressWriter::publish` and `WriteRun::publish`.
+        word.load(acquire(SyncPoint::IngressAcquire)) == sequence
     }
 
-    /// As [`IngressReader::word`].
+    /// The slot of the message `ahead` places after the next: as many words as the ring's shape
+    /// says, and those of the slots behind it.
     #[inline(always)]
-    pub fn word(&self, index: usize) -> u64 {
-        let index = index & (self.shape.slot_words() - 1);
-        // SAFETY: a masked slot index plus an index below the slot's size.
-        unsafe { self.slots.at(self.shape.slot(self.next) + index) }.load(Ordering::Relaxed)
+    pub fn slot(&self, ahead: u64) -> View<'a> {
+        // SAFETY: a masked slot index; the reader's `new` checked that every slot lies inside the
+        // words.
+        unsafe { self.slots.from(self.shape.slot(self.next + ahead)) }
     }
 
-    /// As [`IngressReader::advance`].
+    /// Goes `count` messages on.
     #[inline(always)]
-    pub fn advance(&mut self) {
-        self.next += 1;
+    pub fn advance(&mut self, count: u64) {
+        self.next += count;
+    }
+
+    /// Asks for the slot that is looked at next but one: when a message has come the reader looks
+    /// whether it is alone.
+    #[inline(always)]
+    pub fn expect(&self) {
+        // SAFETY: as in `ready`.
+        unsafe { self.slots.expect_read(self.shape.slot(self.next + 1)) }
     }
 }
 

@@ -18,7 +18,7 @@
 //!   ring positions have the same kind of bound.
 
 use super::epoch::{EpochCell, EpochWord};
-use super::ingress::RingShape;
+use super::ingress::{GROUP, RingShape};
 use super::ordering::{SyncPoint, acquire, fence, release};
 use super::sync::Ordering;
 use super::words::{View, Words};
@@ -213,17 +213,13 @@ pub struct StreamRun<'a> {
 }
 
 impl StreamRun<'_> {
-    /// As [`StreamWriter::room`].
+    /// How many frames may be written.
     #[inline(always)]
     pub fn room(&self) -> u64 {
         self.limit - self.next
     }
 
-    /// Publishes a frame whose payload fits the slot: header words, then `payload_words` words
-    /// from `payload`, then the publication word.
-    ///
-    /// The caller has checked that there is room and that the words fit: a longer payload is cut
-    /// to the slot.
+    /// Publishes a frame whose payload fits the slot, as [`StreamRun::write`].
     #[inline(always)]
     pub fn publish(
         &mut self,
@@ -233,30 +229,73 @@ impl StreamRun<'_> {
         payload_words: usize,
         payload: impl Fn(usize) -> u64,
     ) {
-        debug_assert!(self.room() > 0);
-        let slot = self.shape.slot(self.next);
-        let payload_words = payload_words.min(self.shape.slot_words() - FRAME_HEADER_WORDS);
+        self.write(0, timestamp, source, descriptor, payload_words, payload);
+        self.publish_written(1);
+    }
+
+    /// Writes, without publishing, the frame `ahead` places after the next: header words, and
+    /// `payload_words` words from `payload`.
+    ///
+    /// The caller has checked that there is room and that the words fit: a longer payload is cut
+    /// to the slot.
+    #[inline(always)]
+    pub fn write(
+        &mut self,
+        ahead: u64,
+        timestamp: u64,
+        source: u64,
+        descriptor: u64,
+        payload_words: usize,
+        payload: impl Fn(usize) -> u64,
+    ) {
+        debug_assert!(self.room() > ahead);
+        let sequence = self.next + ahead;
+        let most = self.shape.slot_words() - FRAME_HEADER_WORDS;
         crash_point!("sequence.begun");
-        // SAFETY: `slot` is a masked slot index and the writer's `new` checked that every slot lies
-        // inside the words; offsets stay below the slot's size.
+        // SAFETY: masked slot indices, and the writer's `new` checked that every slot lies inside
+        // the words; offsets stay below the slot's size.
         unsafe {
-            for index in 0..payload_words {
-                self.slots
-                    .at(slot + FRAME_HEADER_WORDS + index)
-                    .store(payload(index), Ordering::Relaxed);
+            self.slots.expect_write(self.shape.slot(sequence + GROUP));
+            let slot = self.slots.from(self.shape.slot(sequence));
+            let copy = |words: usize| {
+                for index in 0..words {
+                    slot.at(FRAME_HEADER_WORDS + index)
+                        .store(payload(index), Ordering::Relaxed);
+                }
+            };
+            // Apart, so that a count that is known when this is compiled is unrolled.
+            if payload_words <= most {
+                copy(payload_words);
+            } else {
+                copy(most);
             }
-            self.slots.at(slot + 1).store(timestamp, Ordering::Relaxed);
-            self.slots.at(slot + 2).store(source, Ordering::Relaxed);
-            self.slots.at(slot + 3).store(descriptor, Ordering::Relaxed);
-            crash_point!("sequence.written");
+            slot.at(1).store(timestamp, Ordering::Relaxed);
+            slot.at(2).store(source, Ordering::Relaxed);
+            slot.at(3).store(descriptor, Ordering::Relaxed);
+        }
+        crash_point!("sequence.written");
+    }
+
+    /// Publishes the next `count` frames, which are written, the last first: who sees one sees all
+    /// that follow it in the group, and a reader that waits for the first takes no line away that
+    /// is half written.
+    #[inline(always)]
+    pub fn publish_written(&mut self, count: u64) {
+        let mut ahead = count;
+        while ahead > 0 {
+            ahead -= 1;
+            let sequence = self.next + ahead;
+            // SAFETY: as in `write`.
+            let word = unsafe { self.slots.at(self.shape.slot(sequence)) };
             // Pairs with the acquire in `StreamReader::published`.
-            self.slots.at(slot).store(
-                self.tag | (self.next & MAX_SEQUENCE),
+            word.store(
+                self.tag | (sequence & MAX_SEQUENCE),
                 release(SyncPoint::StreamPublish),
             );
+            crash_point!("sequence.in_group");
         }
         crash_point!("sequence.published");
-        self.next += 1;
+        self.next += count;
     }
 }
 
@@ -363,10 +402,15 @@ impl StreamReader {
             return Ready::EpochMoved;
         }
         if count == 0 {
-            Ready::Nothing
-        } else {
-            Ready::Frames(count)
+            return Ready::Nothing;
         }
+        // What is looked at after the next frame: whether that one is alone.
+        // SAFETY: as in `published`.
+        unsafe {
+            let slot = self.shape.slot(self.next + count + 1);
+            self.slots.view().expect_read(slot);
+        }
+        Ready::Frames(count)
     }
 
     /// Word `index` of the slot `ahead` places after the reader's. `index` is cut to the slot.

@@ -18,6 +18,61 @@ mod shared {
     }
 
     impl<'a> View<'a> {
+        /// The words from `index` on.
+        ///
+        /// # Safety
+        ///
+        /// `index` must be at most the count of the words.
+        #[inline(always)]
+        pub unsafe fn from(self, index: usize) -> View<'a> {
+            debug_assert!(index <= self.count);
+            View {
+                // SAFETY: the caller guarantees that `index` is inside the run or one past its
+                // end.
+                first: unsafe { self.first.add(index) },
+                count: self.count - index,
+                owner: PhantomData,
+            }
+        }
+
+        /// Asks for the line of the word at `index`, to be written soon: its copies elsewhere are
+        /// called in meanwhile. Changes nothing.
+        ///
+        /// # Safety
+        ///
+        /// `index` must be below the count of the words.
+        #[inline(always)]
+        pub unsafe fn expect_write(self, index: usize) {
+            debug_assert!(index < self.count);
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: the caller guarantees that the word is there. The instruction is a hint that
+            // touches no memory of the program's, no flag and no stack; a processor without it
+            // takes it for a no-op.
+            unsafe {
+                core::arch::asm!(
+                    "prefetchw [{}]",
+                    in(reg) self.first.add(index),
+                    options(nostack, preserves_flags, readonly)
+                );
+            }
+        }
+
+        /// Asks for the line of the word at `index`, to be read soon. Changes nothing.
+        ///
+        /// # Safety
+        ///
+        /// `index` must be below the count of the words.
+        #[inline(always)]
+        pub unsafe fn expect_read(self, index: usize) {
+            debug_assert!(index < self.count);
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: the caller guarantees that the word is there.
+            unsafe {
+                use core::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+                _mm_prefetch::<_MM_HINT_T0>(self.first.add(index).cast());
+            }
+        }
+
         /// The address of the word at `index`, for in-place access to a payload.
         ///
         /// # Safety
@@ -162,17 +217,47 @@ mod shared {
 
     /// Borrowed [`Words`].
     #[derive(Clone, Copy, Debug)]
-    pub struct View<'a>(&'a Words);
+    pub struct View<'a> {
+        words: &'a Words,
+        start: usize,
+    }
 
     impl<'a> View<'a> {
+        /// The words from `index` on.
+        ///
+        /// # Safety
+        ///
+        /// As in the product: `index` must be at most the count of the words (checked on access).
+        pub unsafe fn from(self, index: usize) -> View<'a> {
+            View {
+                words: self.words,
+                start: self.start + index,
+            }
+        }
+
+        /// A hint that a model has no use for.
+        ///
+        /// # Safety
+        ///
+        /// As in the product.
+        pub unsafe fn expect_write(self, _: usize) {}
+
+        /// A hint that a model has no use for.
+        ///
+        /// # Safety
+        ///
+        /// As in the product.
+        pub unsafe fn expect_read(self, _: usize) {}
+
         /// The word at `index`.
         ///
         /// # Safety
         ///
         /// As in the product: `index` must be below the count of the words (here it is checked).
         pub unsafe fn at(self, index: usize) -> &'a AtomicU64 {
-            assert!(index < self.0.count);
-            &self.0.words[self.0.start + index]
+            let index = self.start + index;
+            assert!(index < self.words.count);
+            &self.words.words[self.words.start + index]
         }
     }
 
@@ -197,7 +282,10 @@ mod shared {
 
         /// The same words, borrowed.
         pub fn view(&self) -> View<'_> {
-            View(self)
+            View {
+                words: self,
+                start: 0,
+            }
         }
 
         /// How many words.

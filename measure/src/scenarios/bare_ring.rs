@@ -5,7 +5,7 @@ use crate::error::{MeasureError, Result};
 use selvedge_fabric::frame::{Flags, FrameHeader};
 use selvedge_fabric::memory::{Access, Mapping};
 use selvedge_fabric::message::Message;
-use selvedge_fabric::protocol::Words;
+use selvedge_fabric::protocol::{Ordering, Words};
 use selvedge_fabric::protocol::epoch::EpochWord;
 use selvedge_fabric::protocol::ingress::{
     Consumed, INGRESS_HEADER_WORDS, IngressReader, RingShape,
@@ -80,12 +80,15 @@ impl BareRing {
         let expected = FrameHeader::descriptor_word(Line::TYPE, 0, size_of::<Line>(), Flags::NONE);
         let mut taken = 0;
         let mut run = self.reader.run();
-        while taken < limit && run.ready() {
-            let descriptor = run.word(1);
+        while taken < limit && run.ready(0) {
+            let slot = run.slot(0);
+            // SAFETY: a slot has a descriptor and, behind it, room for a `Line`.
+            let word = |index: usize| unsafe { slot.at(index) }.load(Ordering::Relaxed);
+            let descriptor = word(1);
             if descriptor != expected {
                 return Err(unexpected(descriptor, expected));
             }
-            let word = |index: usize| run.word(INGRESS_HEADER_WORDS + index);
+            let word = |index: usize| word(INGRESS_HEADER_WORDS + index);
             let line = Line {
                 number: word(0),
                 planned: word(1),
@@ -94,8 +97,11 @@ impl BareRing {
             };
             let header = run.next().wrapping_add(descriptor);
             handler(&line, header);
-            run.advance();
+            run.advance(1);
             taken += 1;
+        }
+        if taken > 0 {
+            run.expect();
         }
         drop(run);
         if taken > 0 {

@@ -10,6 +10,7 @@ use crate::error::{Result, check_equal};
 use crate::samples::RoundTrips;
 use crate::scenario::{Kind, Measured, Plan, Scenario};
 use crate::scratch::{Scratch, attach};
+use selvedge_fabric::host::IdleStrategy;
 use selvedge_fabric::host::ticks::monotonic_ns;
 use selvedge_fabric::{Fabric, PendingProducer, Producer, ProducerBuilder};
 use selvedge_sequencer::{ConductorPlacement, Sequencer, SequencerConfig};
@@ -56,7 +57,7 @@ pub(crate) fn send(producer: &mut Producer, line: Line) -> Result<()> {
                 claim.commit();
                 return Ok(());
             }
-            Err(selvedge_fabric::ClaimError::Full) => spin.turn()?,
+            Err(selvedge_fabric::ClaimError::Full) => spin.pause()?,
             Err(error) => return Err(error.into()),
         }
     }
@@ -106,8 +107,9 @@ impl Scenario for RingLatency {
             let mut spin = Spin::new("an answer through the ring");
             let mut seen = 0;
             while seen != number {
-                answers.take_lines(RUN, |line, _| seen = line.number)?;
-                spin.turn()?;
+                if answers.take_lines(RUN, |line, _| seen = line.number)? == 0 {
+                    spin.pause()?;
+                }
             }
             Ok(())
         })?;
@@ -130,6 +132,8 @@ pub(super) fn answer(host: &mut ChildHost) -> Result<serde_json::Value> {
     while seen != Line::STOP {
         if questions.take_lines(RUN, |line, _| seen = line.number)? > 0 {
             send(&mut pong, Line::new(seen, 0))?;
+        } else {
+            IdleStrategy::default().idle(0);
         }
     }
     Ok(serde_json::Value::Null)
@@ -167,7 +171,7 @@ impl Scenario for RingThroughput {
 
     fn describe(&self) -> String {
         format!(
-            "64-byte slots, one way between two processes, lossless, every word added up by the reader; {} slots",
+            "64-byte slots, one way between two processes, lossless, published in runs, every word added up by the reader, which waits as for throughput (idle strategy batch); {} slots",
             self.capacity
                 .map_or("as many as shipped".to_owned(), |capacity| capacity
                     .to_string())
@@ -214,7 +218,7 @@ impl Scenario for RingThroughput {
                 count += sent as u64;
                 left -= sent;
                 if left > 0 {
-                    spin.turn()?;
+                    spin.pause()?;
                 }
             }
         }
@@ -249,8 +253,9 @@ pub(super) fn take(host: &mut ChildHost) -> Result<serde_json::Value> {
     let mut ring = BareRing::open(&fabric, PING)?;
     host.ready();
     let (mut taken, mut sum, mut headers, mut planned) = (0u64, 0u64, 0u64, 0u64);
+    let mut idle_cycles = 0;
     while !host.stopped() {
-        taken += ring.take_lines(RUN, |line, header| {
+        let count = ring.take_lines(RUN, |line, header| {
             sum = sum
                 .wrapping_add(line.number)
                 .wrapping_add(line.complement)
@@ -258,6 +263,13 @@ pub(super) fn take(host: &mut ChildHost) -> Result<serde_json::Value> {
             planned = planned.wrapping_add(line.planned);
             headers = headers.wrapping_add(header);
         })? as u64;
+        taken += count;
+        if count > 0 {
+            idle_cycles = 0;
+        } else {
+            IdleStrategy::Batch.idle(idle_cycles);
+            idle_cycles += 1;
+        }
     }
     std::hint::black_box((headers, planned));
     Ok(serde_json::json!({ "taken": taken, "sum": sum }))

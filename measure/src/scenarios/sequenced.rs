@@ -189,12 +189,14 @@ pub(crate) fn round_trip(
     let mut spin = Spin::new("the message to come back from the stream");
     let mut seen = 0;
     while seen != number {
-        consumer.poll(poll_limit, |frame| {
+        let count = consumer.poll(poll_limit, |frame| {
             if let Some(line) = frame.get::<Line>() {
                 seen = line.number;
             }
         })?;
-        spin.turn()?;
+        if count == 0 {
+            spin.pause()?;
+        }
     }
     Ok(())
 }

@@ -4,6 +4,7 @@ use crate::child::{Child, ChildHost, ChildPlace, ChildReport};
 use crate::cores::{CorePair, keep_off};
 use crate::error::Result;
 use crate::scratch::{Scratch, attach};
+use selvedge_fabric::host::IdleStrategy;
 use selvedge_fabric::{Fabric, FabricConfig};
 use selvedge_sequencer::{Sequencer, SequencerConfig};
 
@@ -86,7 +87,9 @@ pub(super) fn run(host: &mut ChildHost) -> Result<serde_json::Value> {
     host.ready();
     while !host.stopped() {
         for _ in 0..CYCLES {
-            sequencer.do_work()?;
+            if sequencer.do_work()? == 0 {
+                IdleStrategy::default().idle(0);
+            }
         }
     }
     // Before the conductor's thread ends, and its account of itself with it.

@@ -9,6 +9,7 @@ use crate::error::Result;
 use crate::samples::RoundTrips;
 use crate::scenario::{Kind, Measured, Plan, Scenario};
 use selvedge_fabric::Start;
+use selvedge_fabric::host::IdleStrategy;
 use std::time::Duration;
 
 /// Producers of which one breaks the silence.
@@ -49,7 +50,9 @@ impl Scenario for FirstAfterSilence {
         for turn in 0..plan.silences {
             let until = clock.now() + clock.ticks(SILENCE);
             while clock.now() < until {
-                consumer.poll(plan.poll_limit, |_| {})?;
+                if consumer.poll(plan.poll_limit, |_| {})? == 0 {
+                    IdleStrategy::default().idle(0);
+                }
             }
             // A ring that has never spoken, far from the one before.
             let producer = &mut producers[turn * 23 % RINGS];

@@ -59,7 +59,8 @@ pub struct AgentPlan {
 impl AgentPlan {
     /// Whether it keeps its core busy when there is nothing to do, and does not make way.
     pub fn spins(&self) -> bool {
-        matches!(self.idle, IdleStrategy::Busy | IdleStrategy::Pause)
+        matches!(self.idle, IdleStrategy::Busy | IdleStrategy::Pause | IdleStrategy::Batch
+        )
     }
 }
 

@@ -21,7 +21,7 @@ const SECTIONS: [&str; 8] = [
     "producer",
     "consumer",
 ];
-const IDLES: [&str; 4] = ["busy", "pause", "yield", "park"];
+const IDLES: [&str; 5] = ["busy", "pause", "batch", "yield", "park"];
 const MAX_CORE: u64 = 8191;
 const MAX_PEERS: usize = 255;
 
