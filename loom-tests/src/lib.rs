@@ -405,7 +405,9 @@ pub fn publish_group(writer: &mut StreamWriter, count: u64) {
     let mut run = writer.run();
     for ahead in 0..count {
         let value = content(epoch, next + ahead);
-        run.write(ahead, 0, FrameHeader::source_word(0, value), 0, 1, |_| value);
+        run.write(ahead, 0, FrameHeader::source_word(0, value), 0, 1, |_| {
+            value
+        });
     }
     run.publish_written(count);
 }

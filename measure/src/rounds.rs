@@ -399,7 +399,11 @@ mod tests {
             (100, true),
             (100, true),
         ];
-        let ring = Scripted::new("ring", Kind::Latency, &[(900, true), (800, true), (200, true)]);
+        let ring = Scripted::new(
+            "ring",
+            Kind::Latency,
+            &[(900, true), (800, true), (200, true)],
+        );
         let outcome = outcome(&raw, vec![ring]).expect("an outcome");
         let ring = outcome.find(Kind::Latency, "ring").expect("a series");
         assert_eq!((ring.repeated, ring.kept_drifting), (2, 0));

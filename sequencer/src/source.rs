@@ -5,9 +5,9 @@ use selvedge_fabric::checked_offset;
 use selvedge_fabric::frame::{Flags, FrameHeader, SourceId};
 use selvedge_fabric::latency::LatencyRecorder;
 use selvedge_fabric::message::MessageSchema;
+use selvedge_fabric::protocol::Ordering;
 use selvedge_fabric::protocol::Words;
 use selvedge_fabric::protocol::ingress::{Consumed, GROUP, INGRESS_HEADER_WORDS, IngressReader};
-use selvedge_fabric::protocol::Ordering;
 use selvedge_fabric::protocol::stream::StreamWriter;
 
 /// An admitted source.

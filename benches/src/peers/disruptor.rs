@@ -4,7 +4,8 @@ use super::element::Element;
 use super::threads::{rate, round_trips};
 use super::{BATCH, LATENCY_CAPACITY};
 use ::disruptor::{
-    BusySpinWithSpinLoopHint, EventPoller, Polling, Producer, SingleProducerBarrier, build_single_producer,
+    BusySpinWithSpinLoopHint, EventPoller, Polling, Producer, SingleProducerBarrier,
+    build_single_producer,
 };
 use selvedge_measure::Result;
 use selvedge_measure::scenario::{Kind, Measured, Plan, Scenario};
@@ -38,10 +39,12 @@ impl Scenario for DisruptorLatency {
     }
 
     fn run(&mut self, plan: &Plan) -> Result<Measured> {
-        let builder = build_single_producer(LATENCY_CAPACITY, Element::default, BusySpinWithSpinLoopHint);
+        let builder =
+            build_single_producer(LATENCY_CAPACITY, Element::default, BusySpinWithSpinLoopHint);
         let (mut ping_out, builder) = builder.new_event_poller();
         let mut ping_in = builder.build();
-        let builder = build_single_producer(LATENCY_CAPACITY, Element::default, BusySpinWithSpinLoopHint);
+        let builder =
+            build_single_producer(LATENCY_CAPACITY, Element::default, BusySpinWithSpinLoopHint);
         let (mut pong_out, builder) = builder.new_event_poller();
         let mut pong_in = builder.build();
         round_trips(
@@ -98,7 +101,8 @@ impl Scenario for DisruptorThroughput {
     }
 
     fn run(&mut self, plan: &Plan) -> Result<Measured> {
-        let builder = build_single_producer(self.capacity, Element::default, BusySpinWithSpinLoopHint);
+        let builder =
+            build_single_producer(self.capacity, Element::default, BusySpinWithSpinLoopHint);
         let (mut output, builder) = builder.new_event_poller();
         let mut input = builder.build();
         rate(

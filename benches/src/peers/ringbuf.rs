@@ -27,7 +27,9 @@ impl Scenario for RingbufLatency {
     }
 
     fn describe(&self) -> String {
-        format!("threads; try_push and try_pop, spinning with a pause, two rings of {LATENCY_CAPACITY}")
+        format!(
+            "threads; try_push and try_pop, spinning with a pause, two rings of {LATENCY_CAPACITY}"
+        )
     }
 
     fn kind(&self) -> Kind {

@@ -239,8 +239,7 @@ impl WriteRun<'_> {
         // SAFETY: masked slot indices and offsets below the slot's size; the writer's `new`
         // checked that every slot lies inside the words.
         unsafe {
-            self.slots
-                .expect_write(self.shape.slot(self.next + GROUP));
+            self.slots.expect_write(self.shape.slot(self.next + GROUP));
             self.slots.at(slot + 1).store(descriptor, Ordering::Relaxed);
             self.slots
                 .at(slot + self.shape.slot_words() - 1)

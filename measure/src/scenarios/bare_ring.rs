@@ -5,11 +5,11 @@ use crate::error::{MeasureError, Result};
 use selvedge_fabric::frame::{Flags, FrameHeader};
 use selvedge_fabric::memory::{Access, Mapping};
 use selvedge_fabric::message::Message;
-use selvedge_fabric::protocol::{Ordering, Words};
 use selvedge_fabric::protocol::epoch::EpochWord;
 use selvedge_fabric::protocol::ingress::{
     Consumed, INGRESS_HEADER_WORDS, IngressReader, RingShape,
 };
+use selvedge_fabric::protocol::{Ordering, Words};
 use selvedge_fabric::shared::paths::source_ring;
 use selvedge_fabric::shared::registration::RegistrationFile;
 use selvedge_fabric::{Fabric, checked_offset};

@@ -59,7 +59,9 @@ pub struct AgentPlan {
 impl AgentPlan {
     /// Whether it keeps its core busy when there is nothing to do, and does not make way.
     pub fn spins(&self) -> bool {
-        matches!(self.idle, IdleStrategy::Busy | IdleStrategy::Pause | IdleStrategy::Batch
+        matches!(
+            self.idle,
+            IdleStrategy::Busy | IdleStrategy::Pause | IdleStrategy::Batch
         )
     }
 }

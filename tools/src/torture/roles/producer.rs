@@ -27,7 +27,12 @@ pub(super) fn run(context: &Context) -> Result<()> {
     let mut bytes = Vec::new();
     while context.orders.now() == Order::Run {
         for _ in 0..random.between(1, 64) {
-            if !publish(context, &mut producer, &mut bytes)? {
+            let more = if random.between(0, 3) == 0 {
+                publish_run(context, &mut producer)?
+            } else {
+                publish(context, &mut producer, &mut bytes)?
+            };
+            if !more {
                 break;
             }
         }
@@ -39,6 +44,36 @@ pub(super) fn run(context: &Context) -> Result<()> {
         std::thread::sleep(Duration::from_millis(1));
     }
     Ok(())
+}
+
+/// Publishes, in groups, what comes before the next message that does not fit its slot. `false`:
+/// there is no room.
+fn publish_run(context: &Context, producer: &mut Producer) -> Result<bool> {
+    let life = context.life();
+    let first = producer.next_source_sequence();
+    let length = first.next_multiple_of(LONG_EVERY) - first;
+    if length == 0 {
+        return Ok(true);
+    }
+    life.intends(first + length - 1);
+    let published = producer.try_publish_run(length as usize, |index, tick: &mut Tick| {
+        *tick = Tick::new(first + index as u64, context.args.life);
+    });
+    match published {
+        Ok(count) => {
+            if count > 0 {
+                life.committed(first + count as u64 - 1);
+            }
+            Ok(count as u64 == length)
+        }
+        Err(error) => Err(producer
+            .explain(
+                error,
+                size_of::<Tick>(),
+                <Tick as selvedge_fabric::message::Message>::TYPE,
+            )
+            .into()),
+    }
 }
 
 /// Publishes the next message. `false`: there is no room.
