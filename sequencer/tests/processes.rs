@@ -5,8 +5,9 @@
 
 use selvedge_fabric::frame::system::EndOfStream;
 use selvedge_fabric::host::IdleStrategy;
-use selvedge_fabric::memory::Pages;
+use selvedge_fabric::memory::{Access, Pages};
 use selvedge_fabric::message::Message;
+use selvedge_fabric::shared::cursor::CursorFile;
 use selvedge_fabric::{Fabric, FabricConfig, FabricError, Frame, Start};
 use selvedge_sequencer::{Sequencer, SequencerConfig};
 use std::collections::HashMap;
@@ -285,6 +286,20 @@ impl Stage {
         }
     }
 
+    /// Waits until the observer `name` has its place in the stream.
+    fn wait_for_observer(&self, name: &str) {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        let path = self.fabric.paths().consumer(name);
+        let reads = || {
+            let file = CursorFile::open(&path, Access::Read).ok()?;
+            (file.cursor()?.load() > 0).then_some(())
+        };
+        while reads().is_none() {
+            assert!(Instant::now() < deadline, "the observer found no place");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
     fn stop(&self) {
         std::fs::write(self.directory.path().join("stop"), []).expect("a file");
     }
@@ -338,6 +353,7 @@ fn every_process_sees_the_same_order_and_nothing_is_lost() {
     ];
     stage.wait_for_consumers(2);
     let observer = stage.start("observer:lagging", 0);
+    stage.wait_for_observer("lagging");
     let producers = [
         stage.start("producer:a", COUNT_EACH),
         stage.start("producer:b", COUNT_EACH),
