@@ -66,6 +66,11 @@ pub trait Storage: Send + Sync + Debug {
         None
     }
 
+    /// Whether a writer may be at work here.
+    fn has_writer(&self) -> bool {
+        true
+    }
+
     /// Takes the right to write, until the value is dropped or the process ends.
     ///
     /// # Errors

@@ -6,7 +6,7 @@ use crate::error::{Result, ToolError};
 use clap::Args;
 use selvedge_fabric::frame::system::FIRST_SYSTEM_TYPE;
 use selvedge_fabric::{ClaimError, Fabric, Producer};
-use selvedge_journal::inspect;
+use selvedge_journal::final_dictionary;
 use selvedge_query::Query;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -87,7 +87,7 @@ pub fn run(args: &ReplayArgs) -> Result<()> {
             args.speed
         ),
     })?;
-    let known = inspect(&args.directory)?.dictionary;
+    let known = final_dictionary(&args.directory)?;
     let condition = match &args.condition {
         Some(text) => Some(Query::parse(text, known.schemas())?),
         None => None,

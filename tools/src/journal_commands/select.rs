@@ -6,7 +6,7 @@ use crate::error::{Result, ToolError};
 use clap::{Args, ValueEnum};
 use selvedge_fabric::frame::{FrameHeader, MessageType, SourceId};
 use selvedge_fabric::message::MessageSchema;
-use selvedge_journal::{Dictionary, inspect};
+use selvedge_journal::{Dictionary, final_dictionary};
 use selvedge_query::{FieldValue, Query};
 use std::io::Write;
 use std::path::PathBuf;
@@ -186,7 +186,7 @@ impl FieldRange<'_> {
 }
 
 fn select(args: &SelectArgs, format: Format, out: &mut dyn Write) -> Result<()> {
-    let known = inspect(&args.directory)?.dictionary;
+    let known = final_dictionary(&args.directory)?;
     let wanted_type = match &args.message_type {
         Some(text) => Some(find_type(text, &known)?),
         None => None,

@@ -111,6 +111,9 @@ impl Supervisor {
                     arguments.extend(["--sync-us".into(), every.as_micros().max(1).to_string()]);
                 }
             }
+            if let Some(roll) = journal.roll {
+                arguments.extend(["--roll".into(), format!("{}ns", roll.as_nanos())]);
+            }
             let arguments = agent_arguments(arguments, &journal.agent);
             self.launch("journal", arguments, &[])?;
             let fabric = self.fabric.clone();

@@ -9,6 +9,7 @@ mod units;
 
 pub use model::{AgentPlan, Durability, Topology};
 pub use problem::Problem;
+pub use units::parse_duration;
 
 use crate::error::{Result, ToolError};
 use std::path::Path;
