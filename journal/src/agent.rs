@@ -1,24 +1,27 @@
 //! The journal as an agent of the fabric: reads the stream as a gating consumer and appends it.
 
+mod actions;
 mod outage;
 
 use crate::error::io_error;
 use crate::format::Action;
+use crate::operator_action::{of_fabric, of_journal};
 use crate::segment::list_segments;
 use crate::storage::{DirectoryStorage, Storage};
 use crate::view::shared_directory;
-use crate::watch::{Watch, own_activity};
+use crate::watch::{Watch, own_activity, recorded_actions};
 use crate::{
     AlarmState, Append, Dictionary, JournalConfig, JournalEnd, JournalError, JournalIdentity,
     JournalPositions, JournalWriter, Record, Result, WhenStopped, WriteMode,
 };
+use actions::OperatorActions;
 use outage::{Dropping, Outage};
 use selvedge_fabric::agent::{Agent, AgentError, Progress};
 use selvedge_fabric::frame::system::EndOfStream;
 use selvedge_fabric::message::Message;
 use selvedge_fabric::{Consumer, Fabric, PendingConsumer, Start};
 use std::ops::ControlFlow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -51,6 +54,9 @@ pub struct JournalAgent {
     /// Until the sequencer has let the journal in.
     opening: Option<Opening>,
     watch: Option<Watch>,
+    /// A record for which there was no room yet.
+    unrecorded: Option<Record>,
+    actions: OperatorActions,
     outage: Option<Outage>,
     dropping: Option<Dropping>,
     no_room_since: Option<Instant>,
@@ -69,6 +75,7 @@ struct Opening {
     identity: JournalIdentity,
     dictionary: Dictionary,
     config: JournalConfig,
+    actions: Vec<PathBuf>,
 }
 
 impl Opening {
@@ -101,7 +108,8 @@ impl JournalAgent {
     pub fn new(fabric: &Fabric, directory: &Path, config: &JournalConfig) -> Result<Self> {
         let name = directory.display().to_string();
         let storage = DirectoryStorage::create(directory).map_err(io_error("create", &name))?;
-        Self::new_in(fabric, Arc::new(storage), config)
+        let actions = vec![of_fabric(fabric), of_journal(directory)];
+        Self::begin(fabric, Arc::new(storage), config, actions)
     }
 
     /// As [`Self::new`], in any storage.
@@ -113,6 +121,15 @@ impl JournalAgent {
         fabric: &Fabric,
         storage: Arc<dyn Storage>,
         config: &JournalConfig,
+    ) -> Result<Self> {
+        Self::begin(fabric, storage, config, vec![of_fabric(fabric)])
+    }
+
+    fn begin(
+        fabric: &Fabric,
+        storage: Arc<dyn Storage>,
+        config: &JournalConfig,
+        actions: Vec<PathBuf>,
     ) -> Result<Self> {
         let control = fabric.control();
         let identity = JournalIdentity::new(
@@ -141,6 +158,7 @@ impl JournalAgent {
             identity,
             dictionary,
             config,
+            actions: actions.clone(),
         };
         // A journal that is there says where to go on. A new one begins where the sequencer lets
         // it in: until then the ring moves on.
@@ -174,8 +192,10 @@ impl JournalAgent {
             message_limit: control.message_limit(),
             when_stopped: opening.config.when_stopped,
             clock: opening.config.clock,
+            actions: OperatorActions::new(Arc::clone(&opening.storage), actions),
             opening: Some(opening),
             watch: None,
+            unrecorded: None,
             outage: None,
             dropping: None,
             no_room_since: None,
@@ -200,15 +220,28 @@ impl JournalAgent {
         // Stepped by a test or a replay, a journal must come out the same every time.
         if opening.config.mode == WriteMode::HelperThread {
             let detail = format!(
-                "directory {}, {:?}, {:?}, {} frames taken from staging",
+                "directory {}, {:?}, {:?}, segments of {} bytes, rolled every {:?}, reserve {} bytes, clock bound {} ns, {}, {} frames taken from staging",
                 opening.storage.describe(),
                 opening.config.sync,
                 opening.config.when_stopped,
+                opening.config.segment_bytes,
+                opening.config.roll_every,
+                opening.config.reserve_bytes,
+                opening.config.clock_bound_ns,
+                match &opening.config.signer {
+                    Some(signer) => format!("signed by {}", signer.public_key()),
+                    None => "not signed".to_owned(),
+                },
                 writer.taken_from_staging()
             );
             let entry = own_activity(Action::WriterStarted, detail);
             writer.record(&Record::Activity(vec![entry]))?;
-            self.watch = Watch::start(&opening.fabric, opening.config.clock_bound_ns);
+            self.watch = Watch::start(
+                &opening.fabric,
+                opening.config.clock_bound_ns,
+                opening.storage,
+                opening.actions,
+            );
         }
         self.positions = writer.positions();
         self.writer = Some(writer);
@@ -371,13 +404,15 @@ impl JournalAgent {
         if self.outage.is_some() || self.dropping.is_some() {
             return Ok(());
         }
-        if let Some(record) = watch.take() {
+        let waited = self.unrecorded.take();
+        if let Some(record) = waited.or_else(|| watch.take()) {
             if let Record::Clock(clock) = &record {
                 self.positions.note_clock(clock, (self.clock)());
             }
             match writer.record(&record) {
+                Ok(true) => self.actions.note(&record),
                 // Too many wait, or the disk fails, which is dealt with where frames are read.
-                Ok(_) | Err(JournalError::Stopped { .. }) => {}
+                Ok(false) | Err(JournalError::Stopped { .. }) => self.unrecorded = Some(record),
                 Err(error) => return Err(error),
             }
         }
@@ -395,14 +430,28 @@ impl JournalAgent {
         if let Some(dropping) = self.dropping.take_if(|dropping| dropping.last > 0) {
             writer.declare_gap(dropping.last, dropping.began, dropping.reason)?;
         }
+        let mut last_actions = Vec::new();
         if let Some(watch) = self.watch.take() {
-            while let Some(record) = watch.take() {
+            while let Some(record) = self.unrecorded.take().or_else(|| watch.take()) {
+                self.actions.note(&record);
                 writer.record(&record)?;
+            }
+            // What was done since the watcher looked: ending the fabric, for one.
+            last_actions = self.actions.waiting();
+            let recorded = recorded_actions(&*self.actions.storage, &last_actions)?;
+            for action in &last_actions {
+                if !recorded.contains(&action.id) && !self.actions.has_taken(action.id) {
+                    writer.record(&Record::Activity(vec![action.activity.clone()]))?;
+                }
             }
             let entry = own_activity(Action::WriterFinished, "the stream has ended".to_owned());
             writer.record(&Record::Activity(vec![entry]))?;
         }
         self.end = Some(writer.finish()?);
+        for action in last_actions {
+            // Recorded and durable; one that stays is known to the next journal as recorded.
+            let _ = std::fs::remove_file(action.path);
+        }
         Ok(Progress::Finished)
     }
 

@@ -56,6 +56,8 @@ mod identity;
 mod keys;
 mod marks;
 mod merkle;
+mod operator_action;
+mod placed_record;
 mod positions;
 mod proof;
 mod reader;
@@ -90,6 +92,8 @@ pub use identity::JournalIdentity;
 pub use keys::{PublicKey, SignatureState, Signer, check_signature, parse_hash};
 pub use marks::{MARK_BYTES, MARK_EVERY, Marks};
 pub use merkle::{MerkleBuilder, merkle_leaf, merkle_node};
+pub use operator_action::announce_action;
+pub use placed_record::{PlacedRecord, records, records_in};
 pub use positions::{
     Alarm, AlarmState, JournalPositions, POSITIONS_BYTES, POSITIONS_MAGIC, POSITIONS_VERSION,
 };

@@ -194,6 +194,11 @@ impl SegmentReader {
         }))
     }
 
+    /// Says that a block's header will be read there.
+    pub(crate) fn will_skim(&self, offset: u64) {
+        self.file.will_need(offset, BLOCK_HEADER_BYTES);
+    }
+
     /// Bytes in the file now.
     pub(crate) fn size(&self) -> Result<u64, JournalError> {
         self.file

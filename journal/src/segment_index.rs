@@ -27,6 +27,9 @@ const WORTH_KEEPING: usize = 64;
 /// writer has under way at once.
 const MAX_TORN: usize = 64;
 
+/// Headers that are asked for ahead.
+const SKIM_AHEAD: u64 = 32;
+
 /// Front of an index file; the entries follow.
 #[derive(FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
@@ -89,15 +92,22 @@ pub(crate) fn index_of(
 /// headers.
 fn skim(segment: &SegmentReader, found: &mut Found) -> Result<Vec<BlockHeader>, JournalError> {
     let mut headers = Vec::new();
+    let mut stride = 0;
     while found.entries.len() < MAX_INDEX_ENTRIES {
         let Some(header) = segment.skim_header(found.offset, &found.chain)? else {
             break;
         };
         found.entries.push(index_entry(&header));
-        found.offset +=
-            block_bytes_on_disk(header.payload_bytes as usize, segment.alignment()) as u64;
+        let bytes = block_bytes_on_disk(header.payload_bytes as usize, segment.alignment()) as u64;
+        found.offset += bytes;
         found.chain.advance(&header);
         headers.push(header);
+        // Under load one block is as large as the other: the disk can fetch several at once.
+        let known = if bytes == stride { SKIM_AHEAD } else { 1 };
+        for block in known..=SKIM_AHEAD {
+            segment.will_skim(found.offset + block * bytes);
+        }
+        stride = bytes;
     }
     Ok(headers)
 }

@@ -1,21 +1,28 @@
-//! Watching from beside the stream: the host's clock, and who attaches and leaves.
+//! Watching from beside the stream: the host's clock, who attaches and leaves, what operators do.
 //!
 //! A thread of its own, because it reads directories and asks the host: the agent only takes
 //! what it has found.
 
 use crate::config::system_clock;
+use crate::error::JournalError;
 use crate::format::{Action, Activity, CLOCK_BREACH, ClockRecord};
 use crate::host_clock::sample;
+use crate::operator_action::{WaitingAction, recorded_id, waiting};
+use crate::placed_record::records_of;
 use crate::record::Record;
+use crate::segment::{SegmentReader, list_segments};
+use crate::storage::Storage;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use selvedge_fabric::Fabric;
 use selvedge_fabric::host::process::ProcessIdentity;
 use selvedge_fabric::memory::Access;
 use selvedge_fabric::shared::cursor::CursorFile;
 use selvedge_fabric::shared::registration::RegistrationFile;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Records that may wait for the agent; the rest waits in the directories.
@@ -27,6 +34,9 @@ const EVERY: Duration = Duration::from_millis(250);
 /// Rounds from one look at the clock to the next, and from one record of it to the next.
 const CLOCK_LOOK: u64 = 4;
 const CLOCK_RECORD: u64 = 240;
+
+/// The most segments that are looked through for an action that waits.
+const MOST_SEGMENTS: usize = 64;
 
 /// A change of the error bound by this factor is recorded at once.
 const CLOCK_CHANGE: u64 = 4;
@@ -40,7 +50,15 @@ pub(crate) struct Watch {
 impl Watch {
     /// Starts watching `fabric`; a clock whose error may be beyond `bound_ns` is a breach (0: no
     /// bound). `None` where the host gives no thread: the journal works without.
-    pub(crate) fn start(fabric: &Fabric, bound_ns: u64) -> Option<Self> {
+    ///
+    /// Actions that wait in the `actions` directories are found too, and the journal in `storage`
+    /// asked which of them it has.
+    pub(crate) fn start(
+        fabric: &Fabric,
+        bound_ns: u64,
+        storage: Arc<dyn Storage>,
+        actions: Vec<PathBuf>,
+    ) -> Option<Self> {
         let (send, records) = bounded(QUEUE);
         let (stop, stopped) = bounded(0);
         let state = State {
@@ -52,6 +70,9 @@ impl Watch {
             sequencer: None,
             last_clock: None,
             round: 0,
+            storage,
+            actions,
+            handed_on: BTreeSet::new(),
         };
         std::thread::Builder::new()
             .name("journal-watch".to_owned())
@@ -81,6 +102,10 @@ struct State {
     sequencer: Option<(u64, ProcessIdentity)>,
     last_clock: Option<ClockRecord>,
     round: u64,
+    storage: Arc<dyn Storage>,
+    actions: Vec<PathBuf>,
+    /// Actions that were given to the agent and are not seen in the journal yet.
+    handed_on: BTreeSet<u64>,
 }
 
 impl State {
@@ -98,6 +123,7 @@ impl State {
         if self.round.is_multiple_of(CLOCK_LOOK) {
             self.clock();
         }
+        self.operator_actions();
         self.round += 1;
         let paths = self.fabric.paths();
         let consumers = holders(&paths.consumers(), |path| {
@@ -139,6 +165,31 @@ impl State {
         }
     }
 
+    /// Hands on what operators do; takes away what the journal has.
+    fn operator_actions(&mut self) {
+        let found = waiting(&self.actions);
+        if found.is_empty() {
+            self.handed_on.clear();
+            return;
+        }
+        let Ok(recorded) = recorded_actions(&*self.storage, &found) else {
+            return;
+        };
+        for action in found {
+            if recorded.contains(&action.id) {
+                self.handed_on.remove(&action.id);
+                // What cannot be taken away is known as recorded, and stays.
+                let _ = std::fs::remove_file(&action.path);
+            } else if !self.handed_on.contains(&action.id) {
+                let record = Record::Activity(vec![action.activity]);
+                if self.records.try_send(record).is_err() {
+                    return;
+                }
+                self.handed_on.insert(action.id);
+            }
+        }
+    }
+
     fn clock(&mut self) {
         let record = sample(system_clock(), self.bound_ns, self.fabric.calibration());
         let breach = |record: &ClockRecord| record.flags & CLOCK_BREACH != 0;
@@ -170,6 +221,30 @@ impl State {
             let _ = self.records.try_send(Record::Activity(vec![entry]));
         }
     }
+}
+
+/// Which of the actions that wait the journal has records of. Segments are looked through from the
+/// last one back to where the oldest of them can be.
+pub(crate) fn recorded_actions(
+    storage: &dyn Storage,
+    waiting: &[WaitingAction],
+) -> Result<BTreeSet<u64>, JournalError> {
+    let mut recorded = BTreeSet::new();
+    let Some(oldest) = waiting.iter().map(|action| action.activity.at).min() else {
+        return Ok(recorded);
+    };
+    for name in list_segments(storage)?.iter().rev().take(MOST_SEGMENTS) {
+        let _ = records_of(storage, *name, 0, &mut |placed| {
+            if let Record::Activity(entries) = placed.record {
+                recorded.extend(entries.iter().filter_map(recorded_id));
+            }
+            ControlFlow::Continue(())
+        })?;
+        if SegmentReader::open(storage, *name, false)?.header.created < oldest {
+            break;
+        }
+    }
+    Ok(recorded)
 }
 
 fn holders(

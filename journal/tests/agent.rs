@@ -5,12 +5,15 @@ mod common;
 use selvedge_fabric::agent::{Agent, Progress};
 use selvedge_fabric::memory::Pages;
 use selvedge_fabric::{Fabric, FabricConfig, Producer};
+use selvedge_journal::format::Action;
 use selvedge_journal::storage::{Faults, MemoryStorage};
 use selvedge_journal::{
     AlarmState, FollowFrom, Follower, FollowerPlace, JournalAgent, JournalConfig, JournalReader,
-    JournalView, ReadOptions, SyncPolicy, Verdict, VerifyOptions, WhenStopped, verify, verify_in,
+    JournalView, ReadOptions, Record, SyncPolicy, Verdict, VerifyOptions, WhenStopped,
+    announce_action, verify, verify_in,
 };
 use selvedge_sequencer::{Sequencer, SequencerConfig};
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -577,4 +580,75 @@ fn who_did_what_and_what_the_clock_was_worth_are_in_the_journal() {
     let started = &summary.activities[0];
     assert_eq!(started.pid, std::process::id());
     assert!(!started.executable.is_empty());
+}
+
+/// What the journal says operators did, without the ids.
+fn operator_actions(directory: &Path) -> Vec<String> {
+    let mut found = Vec::new();
+    selvedge_journal::records(directory, 0, &mut |placed| {
+        if let Record::Activity(entries) = placed.record {
+            let wanted = [Action::OperatorAction, Action::ConfigurationChanged];
+            for entry in entries
+                .iter()
+                .filter(|entry| wanted.contains(&entry.action))
+            {
+                assert_eq!(entry.pid, std::process::id());
+                assert!(!entry.executable.is_empty());
+                found.push(entry.detail.split(" (action").next().unwrap().to_owned());
+            }
+        }
+        ControlFlow::Continue(())
+    })
+    .unwrap();
+    found
+}
+
+fn waiting_files(root: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(root.join("actions"))
+        .into_iter()
+        .flatten();
+    entries.map(|entry| entry.unwrap().path()).collect()
+}
+
+#[test]
+fn what_operators_do_is_recorded_once_whenever_they_do_it() {
+    let mut stream = Stream::new(512);
+    let directory = stream.journal();
+    let root = stream.fabric.paths().root().to_owned();
+    let announce = |root: &Path, what| announce_action(root, Action::OperatorAction, what).unwrap();
+    // Before there is a journal, and on the journal's directory.
+    announce(&root, "create test");
+    announce(&directory, "journal retain");
+    let before = waiting_files(&root);
+    let (path, content) = (before[0].clone(), std::fs::read(&before[0]).unwrap());
+    let mut agent = JournalAgent::new(&stream.fabric, &directory, &config()).unwrap();
+    admit(&mut stream, &mut agent);
+    let started = Instant::now();
+    while !waiting_files(&root).is_empty() || !waiting_files(&directory).is_empty() {
+        stream.publish(u64::from(stream.next < 100));
+        agent.do_work().unwrap();
+        assert!(started.elapsed() < PATIENCE);
+    }
+    assert_eq!(
+        operator_actions(&directory),
+        ["create test", "journal retain"]
+    );
+    // Known as recorded, a file that could not be taken away is no second action.
+    std::fs::write(&path, &content).unwrap();
+    announce_action(&root, Action::ConfigurationChanged, "topology").unwrap();
+    while !waiting_files(&root).is_empty() {
+        agent.do_work().unwrap();
+        assert!(started.elapsed() < PATIENCE);
+    }
+    // The last thing that anybody does: nobody looks any more except the journal that ends.
+    announce(&root, "down test");
+    std::fs::write(&path, &content).unwrap();
+    stream.end(|| agent.end().is_some() || agent.do_work().unwrap() == Progress::Finished);
+    assert_eq!(waiting_files(&root), [] as [PathBuf; 0]);
+    assert_eq!(
+        operator_actions(&directory),
+        ["create test", "journal retain", "topology", "down test"]
+    );
+    let report = verify(&directory, &VerifyOptions::default(), &mut |_| ()).unwrap();
+    assert_eq!(report.verdict, Verdict::Sealed, "{report:?}");
 }

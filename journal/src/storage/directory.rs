@@ -2,7 +2,7 @@
 
 use super::{Storage, StorageFile};
 use nix::errno::Errno;
-use nix::fcntl::{FallocateFlags, Flock, FlockArg, fallocate};
+use nix::fcntl::{FallocateFlags, Flock, FlockArg, PosixFadviseAdvice, fallocate, posix_fadvise};
 use std::any::Any;
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -185,6 +185,12 @@ impl StorageFile for DirectoryFile {
 
     fn read_at(&self, into: &mut [u8], offset: u64) -> io::Result<usize> {
         self.file.read_at(into, offset)
+    }
+
+    fn will_need(&self, offset: u64, bytes: usize) {
+        let advice = PosixFadviseAdvice::POSIX_FADV_WILLNEED;
+        // A hint: where it is not taken, the read waits for the disk.
+        let _ = posix_fadvise(&self.file, offset as i64, bytes as i64, advice);
     }
 
     fn write_at(&self, from: &[u8], offset: u64) -> io::Result<usize> {

@@ -92,6 +92,9 @@ pub trait StorageFile: Send + Sync + Debug {
     /// What the host says.
     fn read_at(&self, into: &mut [u8], offset: u64) -> io::Result<usize>;
 
+    /// Says that these bytes will soon be read: a hint.
+    fn will_need(&self, _offset: u64, _bytes: usize) {}
+
     /// Writes at `offset`; returns how many bytes, which may be fewer than given.
     ///
     /// # Errors
