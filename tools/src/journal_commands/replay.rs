@@ -3,6 +3,7 @@
 use super::range::RangeArgs;
 use super::row::JournalNames;
 use crate::error::{Result, ToolError};
+use crate::operator::announce;
 use clap::Args;
 use selvedge_fabric::frame::system::FIRST_SYSTEM_TYPE;
 use selvedge_fabric::{ClaimError, Fabric, Producer};
@@ -93,6 +94,10 @@ pub fn run(args: &ReplayArgs) -> Result<()> {
         None => None,
     };
     let fabric = Fabric::attach(&args.into)?;
+    announce(
+        fabric.paths().root(),
+        &format!("replay {} --into {}", args.directory.display(), args.into),
+    );
     let mut builder = fabric.producer(&args.name).message::<Replayed>();
     for schema in known.schemas() {
         if schema.message_type < FIRST_SYSTEM_TYPE && schema.message_type != 0xEF01 {

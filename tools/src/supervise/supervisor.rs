@@ -2,8 +2,9 @@
 
 use super::agent_process::{AgentProcess, Outcome};
 use super::notify::Notify;
-use super::record::{SupervisorRecord, keep_topology};
+use super::record::{SupervisorRecord, keep_topology, kept_topology};
 use crate::error::{Result, ToolError};
+use crate::operator::{announce, announce_configuration};
 use crate::topology::{AgentPlan, Durability, Topology};
 use selvedge_fabric::{Fabric, FabricConfig};
 use std::path::{Path, PathBuf};
@@ -52,6 +53,9 @@ impl Supervisor {
                 pid: other.pid,
             });
         }
+        announce(root, &format!("up {}", topology.name));
+        let before = std::fs::read_to_string(kept_topology(root)).ok();
+        announce_configuration(root, before.as_deref(), text);
         SupervisorRecord::current(false).write(root)?;
         keep_topology(root, text)?;
         Ok(Supervisor {
