@@ -19,7 +19,8 @@ use outage::{Dropping, Outage};
 use selvedge_fabric::agent::{Agent, AgentError, Progress};
 use selvedge_fabric::frame::system::EndOfStream;
 use selvedge_fabric::message::Message;
-use selvedge_fabric::{Consumer, Fabric, PendingConsumer, Start};
+use selvedge_fabric::shared::bank::SequencerStatus;
+use selvedge_fabric::{Consumer, Fabric, Observer, PendingConsumer, Start};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -27,6 +28,9 @@ use std::time::{Duration, Instant};
 
 /// The name under which the journal reads the stream.
 pub const JOURNAL_CONSUMER: &str = "journal";
+
+/// The name under which it reads what an ended stream still holds.
+const REST_CONSUMER: &str = "journal-rest";
 
 /// Frames taken in one step.
 const RUN: usize = 256;
@@ -93,6 +97,8 @@ impl Opening {
 enum Reading {
     Pending(PendingConsumer),
     Attached(Box<Consumer>),
+    /// The stream has ended in order, without the journal: nobody lets anybody in any more.
+    Rest(Box<Observer>),
 }
 
 impl JournalAgent {
@@ -172,12 +178,21 @@ impl JournalAgent {
                 Start::Sequence(next)
             }
         };
-        let pending = fabric
-            .consumer(JOURNAL_CONSUMER)
-            .start(start)
-            .essential()
-            .begin()
-            .map_err(JournalError::Fabric)?;
+        let rest = match start {
+            Start::Sequence(next) => rest_of_ended_stream(fabric, next)?,
+            _ => None,
+        };
+        let reading = match rest {
+            Some(observer) => Reading::Rest(Box::new(observer)),
+            None => Reading::Pending(
+                fabric
+                    .consumer(JOURNAL_CONSUMER)
+                    .start(start)
+                    .essential()
+                    .begin()
+                    .map_err(JournalError::Fabric)?,
+            ),
+        };
         let positions = match &writer {
             Some(writer) => writer.positions(),
             None => JournalPositions::shared(
@@ -185,10 +200,10 @@ impl JournalAgent {
                 opening.identity.fabric_id,
             )?,
         };
-        Ok(JournalAgent {
+        let mut agent = JournalAgent {
             positions,
             writer,
-            reading: Reading::Pending(pending),
+            reading,
             message_limit: control.message_limit(),
             when_stopped: opening.config.when_stopped,
             clock: opening.config.clock,
@@ -205,17 +220,29 @@ impl JournalAgent {
             waited: 0,
             held_back: 0,
             end: None,
-        })
+        };
+        if let Reading::Rest(rest) = &agent.reading {
+            let position = rest.position();
+            agent.begin_writing(position)?;
+        }
+        Ok(agent)
     }
 
     /// The sequencer has let the journal in: the ring is held from here on.
     fn admitted(&mut self, consumer: Consumer) -> Result<()> {
+        self.begin_writing(consumer.position())?;
+        self.reading = Reading::Attached(Box::new(consumer));
+        Ok(())
+    }
+
+    /// Opens the journal, unless it is open, and notes in it that it is written again.
+    fn begin_writing(&mut self, position: u64) -> Result<()> {
         let Some(opening) = self.opening.take() else {
             return Ok(());
         };
         let mut writer = match self.writer.take() {
             Some(writer) => writer,
-            None => opening.open(consumer.position())?,
+            None => opening.open(position)?,
         };
         // Stepped by a test or a replay, a journal must come out the same every time.
         if opening.config.mode == WriteMode::HelperThread {
@@ -245,7 +272,6 @@ impl JournalAgent {
         }
         self.positions = writer.positions();
         self.writer = Some(writer);
-        self.reading = Reading::Attached(Box::new(consumer));
         Ok(())
     }
 
@@ -323,6 +349,9 @@ impl JournalAgent {
             }
             return Ok(0);
         }
+        if matches!(self.reading, Reading::Rest(_)) {
+            return self.read_rest();
+        }
         let (Reading::Attached(consumer), Some(writer)) = (&mut self.reading, &mut self.writer)
         else {
             return Ok(0);
@@ -359,6 +388,44 @@ impl JournalAgent {
             Some(error) => Err(error),
             None => Ok(read),
         }
+    }
+
+    /// Takes frames of a stream that has ended, up to its last one.
+    fn read_rest(&mut self) -> Result<usize> {
+        let (Reading::Rest(observer), Some(writer)) = (&mut self.reading, &mut self.writer) else {
+            return Ok(0);
+        };
+        let mut read = 0;
+        // One by one: an observer does not stop in the middle, and room is looked for before each.
+        while read < RUN && writer.has_room(self.message_limit).unwrap_or(false) {
+            let mut failed = None;
+            let got = observer
+                .poll(1, |frame| {
+                    let stored = frame
+                        .header()
+                        .with_flags(selvedge_fabric::frame::Flags::NONE);
+                    match writer.append(&stored, frame.payload()) {
+                        Ok(Append::Done) => {}
+                        Ok(Append::WouldBlock) => {
+                            failed = Some(JournalError::PromiseBroken {
+                                sequence: stored.sequence(),
+                            });
+                        }
+                        Err(error) => failed = Some(error),
+                    }
+                })
+                .map_err(JournalError::Fabric)?;
+            if let Some(error) = failed {
+                return Err(error);
+            }
+            if got == 0 {
+                self.ended = observer.position() >= observer.fabric().next_sequence();
+                break;
+            }
+            read += got;
+        }
+        self.frames += read as u64;
+        Ok(read)
     }
 
     /// Reads frames and leaves them out: the disk does not take them and the fabric must go on.
@@ -489,6 +556,26 @@ impl JournalAgent {
         }
         Ok(Progress::Idle)
     }
+}
+
+/// Reads what a stream that has ended in order still holds from `next` on; `None` where it goes on,
+/// where nothing is left, and where the next sequencer has to be waited for.
+///
+/// The journal that died holds the ring under its own name until it is back in the next epoch: this
+/// reads under another.
+fn rest_of_ended_stream(fabric: &Fabric, next: u64) -> Result<Option<Observer>> {
+    let ended = fabric
+        .sequencer()
+        .is_some_and(|view| view.status == SequencerStatus::Stopped);
+    if !ended || !(fabric.oldest_sequence()..fabric.next_sequence()).contains(&next) {
+        return Ok(None);
+    }
+    fabric
+        .observer(REST_CONSUMER)
+        .start(Start::Sequence(next))
+        .attach()
+        .map(Some)
+        .map_err(JournalError::Fabric)
 }
 
 impl Agent for JournalAgent {

@@ -652,3 +652,44 @@ fn what_operators_do_is_recorded_once_whenever_they_do_it() {
     let report = verify(&directory, &VerifyOptions::default(), &mut |_| ()).unwrap();
     assert_eq!(report.verdict, Verdict::Sealed, "{report:?}");
 }
+
+#[test]
+fn a_journal_that_was_dead_when_the_stream_ended_records_the_rest_of_it() {
+    let mut stream = Stream::new(1024);
+    let base = stream.directory.path().to_owned();
+    let mut child = start_child(&base);
+    let started = Instant::now();
+    while stream.fabric.gating_consumers().is_empty() {
+        stream.publish(0);
+        assert!(started.elapsed() < PATIENCE);
+    }
+    // Until it has written something; then it dies, and misses what comes.
+    while JournalView::attach(&stream.fabric).map_or(0, |journal| journal.recorded()) < 20 {
+        stream.publish(u64::from(stream.next < 300));
+        assert!(started.elapsed() < PATIENCE);
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    while stream.next < 600 {
+        stream.publish(16);
+        assert!(started.elapsed() < PATIENCE, "the ring holds all of it");
+    }
+    stream.end(|| true);
+    // Nobody lets a consumer in any more, and nobody has to.
+    let mut agent = JournalAgent::new(&stream.fabric, &stream.journal(), &config()).unwrap();
+    while agent.do_work().unwrap() != Progress::Finished {
+        assert!(started.elapsed() < PATIENCE, "it does not end");
+    }
+    assert!(agent.frames() > 0);
+    let end = agent.end().unwrap();
+    assert_eq!(end.last_sequence + 1, stream.fabric.next_sequence());
+    let report = verify(&stream.journal(), &VerifyOptions::default(), &mut |_| ()).unwrap();
+    assert_eq!(report.verdict, Verdict::Sealed, "{report:?}");
+    let mut reader = JournalReader::open(&stream.journal()).unwrap();
+    assert_eq!(numbers(&mut reader), stream.next);
+    // There is nothing left: the next one waits for the next sequencer.
+    drop(agent);
+    let mut agent = JournalAgent::new(&stream.fabric, &stream.journal(), &config()).unwrap();
+    assert_eq!(agent.do_work().unwrap(), Progress::Idle);
+    assert_eq!(agent.frames(), 0);
+}

@@ -7,6 +7,7 @@ use crate::error::{Result, ToolError};
 use crate::operator::{announce, announce_configuration};
 use crate::topology::{AgentPlan, Durability, Topology};
 use selvedge_fabric::{Fabric, FabricConfig};
+use selvedge_journal::JournalView;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -193,6 +194,21 @@ impl Supervisor {
         for agent in &mut self.agents {
             let in_order = agent.wait(STOP_PATIENCE);
             tracing::info!(role = agent.role(), in_order, "ended");
+        }
+        // A journal that died just then has left something in the stream: it is there for it.
+        let behind = JournalView::attach(&self.fabric)
+            .is_ok_and(|journal| journal.recorded() + 1 < self.fabric.next_sequence());
+        let stopped = self.fabric.sequencer().is_some_and(|view| !view.alive);
+        let journal = self
+            .agents
+            .iter_mut()
+            .find(|agent| agent.role() == "journal");
+        if let Some(journal) = journal.filter(|_| behind && stopped) {
+            let in_order = journal.start_again().is_ok() && journal.wait(STOP_PATIENCE);
+            tracing::warn!(
+                in_order,
+                "the journal died at the end; it was started for the rest"
+            );
         }
     }
 }
