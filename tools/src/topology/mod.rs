@@ -58,4 +58,6 @@ fn read(path: &Path) -> Result<String> {
 }
 
 #[cfg(test)]
+mod fuzz;
+#[cfg(test)]
 mod tests;
