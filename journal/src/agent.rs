@@ -505,11 +505,19 @@ impl JournalAgent {
             }
             // What was done since the watcher looked: ending the fabric, for one.
             last_actions = self.actions.waiting();
-            let recorded = recorded_actions(&*self.actions.storage, &last_actions)?;
-            for action in &last_actions {
-                if !recorded.contains(&action.id) && !self.actions.has_taken(action.id) {
-                    writer.record(&Record::Activity(vec![action.activity.clone()]))?;
+            match recorded_actions(&*self.actions.storage, &last_actions) {
+                Ok(recorded) => {
+                    for action in std::mem::take(&mut last_actions) {
+                        let known =
+                            recorded.contains(&action.id) || self.actions.has_taken(action.id);
+                        let record = Record::Activity(vec![action.activity.clone()]);
+                        if known || writer.record(&record)? {
+                            last_actions.push(action);
+                        }
+                    }
                 }
+                // They wait for the next journal: this one's end matters more.
+                Err(_) => last_actions.clear(),
             }
             let entry = own_activity(Action::WriterFinished, "the stream has ended".to_owned());
             writer.record(&Record::Activity(vec![entry]))?;
