@@ -66,6 +66,7 @@ impl Watch {
             bound_ns,
             records: send,
             consumers: BTreeMap::new(),
+            nonces: None,
             sources: BTreeMap::new(),
             sequencer: None,
             last_clock: None,
@@ -98,6 +99,8 @@ struct State {
     bound_ns: u64,
     records: Sender<Record>,
     consumers: BTreeMap<String, Holder>,
+    /// The incarnation that each consumer's file is of; `None` before the first look.
+    nonces: Option<BTreeMap<String, u64>>,
     sources: BTreeMap<String, Holder>,
     sequencer: Option<(u64, ProcessIdentity)>,
     last_clock: Option<ClockRecord>,
@@ -126,10 +129,12 @@ impl State {
         self.operator_actions();
         self.round += 1;
         let paths = self.fabric.paths();
-        let consumers = holders(&paths.consumers(), |path| {
-            let file = CursorFile::open(path, Access::Read).ok()?;
-            file.held().then(|| file.holder().0)
-        });
+        let cursors = cursors(&paths.consumers());
+        let consumers = cursors
+            .iter()
+            .filter(|(_, cursor)| cursor.held)
+            .map(|(name, cursor)| (name.clone(), cursor.holder))
+            .collect();
         let sources = holders(&paths.sources(), |path| {
             let file = RegistrationFile::open(path, Access::Read).ok()?;
             let holder = file.holder().0;
@@ -142,6 +147,20 @@ impl State {
             [Action::ConsumerAttached, Action::ConsumerDetached],
             &mut entries,
         );
+        // Somebody came and left between two looks: the file of a consumer stays behind.
+        for (name, cursor) in cursors.iter().filter(|(_, cursor)| !cursor.held) {
+            let known = self.nonces.as_ref();
+            if known.is_some_and(|known| known.get(name) != Some(&cursor.nonce)) {
+                let (process, uid) = cursor.holder;
+                for action in [Action::ConsumerAttached, Action::ConsumerDetached] {
+                    entries.push(activity(action, process, uid, name.clone()));
+                }
+            }
+        }
+        let nonces = cursors
+            .iter()
+            .map(|(name, cursor)| (name.clone(), cursor.nonce))
+            .collect();
         differences(
             &self.sources,
             &sources,
@@ -162,6 +181,7 @@ impl State {
         // What the agent has no room for is found again in the next round.
         if entries.is_empty() || self.records.try_send(Record::Activity(entries)).is_ok() {
             (self.consumers, self.sources, self.sequencer) = (consumers, sources, sequencer);
+            self.nonces = Some(nonces);
         }
     }
 
@@ -245,6 +265,33 @@ pub(crate) fn recorded_actions(
         }
     }
     Ok(recorded)
+}
+
+/// What a consumer's file says.
+struct Cursor {
+    holder: Holder,
+    nonce: u64,
+    held: bool,
+}
+
+fn cursors(directory: &Path) -> BTreeMap<String, Cursor> {
+    std::fs::read_dir(directory)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| {
+            let name = entry.file_name().into_string().ok()?;
+            let file = (!name.starts_with('.'))
+                .then(|| CursorFile::open(&entry.path(), Access::Read).ok())??;
+            let (process, nonce) = file.holder();
+            let cursor = Cursor {
+                holder: (process, entry.metadata().ok()?.uid()),
+                nonce,
+                held: file.held(),
+            };
+            Some((name, cursor))
+        })
+        .collect()
 }
 
 fn holders(

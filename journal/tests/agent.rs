@@ -564,7 +564,23 @@ fn who_did_what_and_what_the_clock_was_worth_are_in_the_journal() {
         found = format!("{:?}", summary.activities);
         assert!(started.elapsed() < PATIENCE, "{found}");
     }
+    // Here and gone between two looks.
+    drop(stream.fabric.observer("brief").attach().unwrap());
+    let brief = |action: Action| {
+        let summary = selvedge_journal::summarise(&directory, true).unwrap();
+        let entries = summary.activities.iter();
+        entries
+            .filter(|entry| entry.action == action && entry.detail == "brief")
+            .inspect(|entry| assert_eq!(entry.pid, std::process::id()))
+            .count()
+    };
+    while brief(Action::ConsumerDetached) == 0 {
+        agent.do_work().unwrap();
+        assert!(started.elapsed() < PATIENCE);
+    }
+    assert_eq!(brief(Action::ConsumerAttached), 1);
     stream.end(|| agent.end().is_some() || agent.do_work().unwrap() == Progress::Finished);
+    assert_eq!(brief(Action::ConsumerDetached), 1);
     let summary = selvedge_journal::summarise(&directory, true).unwrap();
     assert!(!summary.clocks.is_empty());
     let text = format!("{:?}", summary.activities);
