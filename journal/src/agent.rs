@@ -1,29 +1,36 @@
 //! The journal as an agent of the fabric: reads the stream as a gating consumer and appends it.
 
+mod actions;
 mod outage;
 
 use crate::error::io_error;
 use crate::format::Action;
+use crate::operator_action::{of_fabric, of_journal};
 use crate::segment::list_segments;
 use crate::storage::{DirectoryStorage, Storage};
 use crate::view::shared_directory;
-use crate::watch::{Watch, own_activity};
+use crate::watch::{Watch, own_activity, recorded_actions};
 use crate::{
     AlarmState, Append, Dictionary, JournalConfig, JournalEnd, JournalError, JournalIdentity,
     JournalPositions, JournalWriter, Record, Result, WhenStopped, WriteMode,
 };
+use actions::OperatorActions;
 use outage::{Dropping, Outage};
 use selvedge_fabric::agent::{Agent, AgentError, Progress};
 use selvedge_fabric::frame::system::EndOfStream;
 use selvedge_fabric::message::Message;
-use selvedge_fabric::{Consumer, Fabric, PendingConsumer, Start};
+use selvedge_fabric::shared::bank::SequencerStatus;
+use selvedge_fabric::{Consumer, Fabric, Observer, PendingConsumer, Start};
 use std::ops::ControlFlow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// The name under which the journal reads the stream.
 pub const JOURNAL_CONSUMER: &str = "journal";
+
+/// The name under which it reads what an ended stream still holds.
+const REST_CONSUMER: &str = "journal-rest";
 
 /// Frames taken in one step.
 const RUN: usize = 256;
@@ -51,6 +58,9 @@ pub struct JournalAgent {
     /// Until the sequencer has let the journal in.
     opening: Option<Opening>,
     watch: Option<Watch>,
+    /// A record for which there was no room yet.
+    unrecorded: Option<Record>,
+    actions: OperatorActions,
     outage: Option<Outage>,
     dropping: Option<Dropping>,
     no_room_since: Option<Instant>,
@@ -69,6 +79,7 @@ struct Opening {
     identity: JournalIdentity,
     dictionary: Dictionary,
     config: JournalConfig,
+    actions: Vec<PathBuf>,
 }
 
 impl Opening {
@@ -86,6 +97,8 @@ impl Opening {
 enum Reading {
     Pending(PendingConsumer),
     Attached(Box<Consumer>),
+    /// The stream has ended in order, without the journal: nobody lets anybody in any more.
+    Rest(Box<Observer>),
 }
 
 impl JournalAgent {
@@ -101,7 +114,8 @@ impl JournalAgent {
     pub fn new(fabric: &Fabric, directory: &Path, config: &JournalConfig) -> Result<Self> {
         let name = directory.display().to_string();
         let storage = DirectoryStorage::create(directory).map_err(io_error("create", &name))?;
-        Self::new_in(fabric, Arc::new(storage), config)
+        let actions = vec![of_fabric(fabric), of_journal(directory)];
+        Self::begin(fabric, Arc::new(storage), config, actions)
     }
 
     /// As [`Self::new`], in any storage.
@@ -113,6 +127,15 @@ impl JournalAgent {
         fabric: &Fabric,
         storage: Arc<dyn Storage>,
         config: &JournalConfig,
+    ) -> Result<Self> {
+        Self::begin(fabric, storage, config, vec![of_fabric(fabric)])
+    }
+
+    fn begin(
+        fabric: &Fabric,
+        storage: Arc<dyn Storage>,
+        config: &JournalConfig,
+        actions: Vec<PathBuf>,
     ) -> Result<Self> {
         let control = fabric.control();
         let identity = JournalIdentity::new(
@@ -141,6 +164,7 @@ impl JournalAgent {
             identity,
             dictionary,
             config,
+            actions: actions.clone(),
         };
         // A journal that is there says where to go on. A new one begins where the sequencer lets
         // it in: until then the ring moves on.
@@ -154,12 +178,21 @@ impl JournalAgent {
                 Start::Sequence(next)
             }
         };
-        let pending = fabric
-            .consumer(JOURNAL_CONSUMER)
-            .start(start)
-            .essential()
-            .begin()
-            .map_err(JournalError::Fabric)?;
+        let rest = match start {
+            Start::Sequence(next) => rest_of_ended_stream(fabric, next)?,
+            _ => None,
+        };
+        let reading = match rest {
+            Some(observer) => Reading::Rest(Box::new(observer)),
+            None => Reading::Pending(
+                fabric
+                    .consumer(JOURNAL_CONSUMER)
+                    .start(start)
+                    .essential()
+                    .begin()
+                    .map_err(JournalError::Fabric)?,
+            ),
+        };
         let positions = match &writer {
             Some(writer) => writer.positions(),
             None => JournalPositions::shared(
@@ -167,15 +200,17 @@ impl JournalAgent {
                 opening.identity.fabric_id,
             )?,
         };
-        Ok(JournalAgent {
+        let mut agent = JournalAgent {
             positions,
             writer,
-            reading: Reading::Pending(pending),
+            reading,
             message_limit: control.message_limit(),
             when_stopped: opening.config.when_stopped,
             clock: opening.config.clock,
+            actions: OperatorActions::new(Arc::clone(&opening.storage), actions),
             opening: Some(opening),
             watch: None,
+            unrecorded: None,
             outage: None,
             dropping: None,
             no_room_since: None,
@@ -185,34 +220,58 @@ impl JournalAgent {
             waited: 0,
             held_back: 0,
             end: None,
-        })
+        };
+        if let Reading::Rest(rest) = &agent.reading {
+            let position = rest.position();
+            agent.begin_writing(position)?;
+        }
+        Ok(agent)
     }
 
     /// The sequencer has let the journal in: the ring is held from here on.
     fn admitted(&mut self, consumer: Consumer) -> Result<()> {
+        self.begin_writing(consumer.position())?;
+        self.reading = Reading::Attached(Box::new(consumer));
+        Ok(())
+    }
+
+    /// Opens the journal, unless it is open, and notes in it that it is written again.
+    fn begin_writing(&mut self, position: u64) -> Result<()> {
         let Some(opening) = self.opening.take() else {
             return Ok(());
         };
         let mut writer = match self.writer.take() {
             Some(writer) => writer,
-            None => opening.open(consumer.position())?,
+            None => opening.open(position)?,
         };
         // Stepped by a test or a replay, a journal must come out the same every time.
         if opening.config.mode == WriteMode::HelperThread {
             let detail = format!(
-                "directory {}, {:?}, {:?}, {} frames taken from staging",
+                "directory {}, {:?}, {:?}, segments of {} bytes, rolled every {:?}, reserve {} bytes, clock bound {} ns, {}, {} frames taken from staging",
                 opening.storage.describe(),
                 opening.config.sync,
                 opening.config.when_stopped,
+                opening.config.segment_bytes,
+                opening.config.roll_every,
+                opening.config.reserve_bytes,
+                opening.config.clock_bound_ns,
+                match &opening.config.signer {
+                    Some(signer) => format!("signed by {}", signer.public_key()),
+                    None => "not signed".to_owned(),
+                },
                 writer.taken_from_staging()
             );
             let entry = own_activity(Action::WriterStarted, detail);
             writer.record(&Record::Activity(vec![entry]))?;
-            self.watch = Watch::start(&opening.fabric, opening.config.clock_bound_ns);
+            self.watch = Watch::start(
+                &opening.fabric,
+                opening.config.clock_bound_ns,
+                opening.storage,
+                opening.actions,
+            );
         }
         self.positions = writer.positions();
         self.writer = Some(writer);
-        self.reading = Reading::Attached(Box::new(consumer));
         Ok(())
     }
 
@@ -290,6 +349,9 @@ impl JournalAgent {
             }
             return Ok(0);
         }
+        if matches!(self.reading, Reading::Rest(_)) {
+            return self.read_rest();
+        }
         let (Reading::Attached(consumer), Some(writer)) = (&mut self.reading, &mut self.writer)
         else {
             return Ok(0);
@@ -326,6 +388,44 @@ impl JournalAgent {
             Some(error) => Err(error),
             None => Ok(read),
         }
+    }
+
+    /// Takes frames of a stream that has ended, up to its last one.
+    fn read_rest(&mut self) -> Result<usize> {
+        let (Reading::Rest(observer), Some(writer)) = (&mut self.reading, &mut self.writer) else {
+            return Ok(0);
+        };
+        let mut read = 0;
+        // One by one: an observer does not stop in the middle, and room is looked for before each.
+        while read < RUN && writer.has_room(self.message_limit).unwrap_or(false) {
+            let mut failed = None;
+            let got = observer
+                .poll(1, |frame| {
+                    let stored = frame
+                        .header()
+                        .with_flags(selvedge_fabric::frame::Flags::NONE);
+                    match writer.append(&stored, frame.payload()) {
+                        Ok(Append::Done) => {}
+                        Ok(Append::WouldBlock) => {
+                            failed = Some(JournalError::PromiseBroken {
+                                sequence: stored.sequence(),
+                            });
+                        }
+                        Err(error) => failed = Some(error),
+                    }
+                })
+                .map_err(JournalError::Fabric)?;
+            if let Some(error) = failed {
+                return Err(error);
+            }
+            if got == 0 {
+                self.ended = observer.position() >= observer.fabric().next_sequence();
+                break;
+            }
+            read += got;
+        }
+        self.frames += read as u64;
+        Ok(read)
     }
 
     /// Reads frames and leaves them out: the disk does not take them and the fabric must go on.
@@ -371,13 +471,15 @@ impl JournalAgent {
         if self.outage.is_some() || self.dropping.is_some() {
             return Ok(());
         }
-        if let Some(record) = watch.take() {
+        let waited = self.unrecorded.take();
+        if let Some(record) = waited.or_else(|| watch.take()) {
             if let Record::Clock(clock) = &record {
                 self.positions.note_clock(clock, (self.clock)());
             }
             match writer.record(&record) {
+                Ok(true) => self.actions.note(&record),
                 // Too many wait, or the disk fails, which is dealt with where frames are read.
-                Ok(_) | Err(JournalError::Stopped { .. }) => {}
+                Ok(false) | Err(JournalError::Stopped { .. }) => self.unrecorded = Some(record),
                 Err(error) => return Err(error),
             }
         }
@@ -395,14 +497,36 @@ impl JournalAgent {
         if let Some(dropping) = self.dropping.take_if(|dropping| dropping.last > 0) {
             writer.declare_gap(dropping.last, dropping.began, dropping.reason)?;
         }
+        let mut last_actions = Vec::new();
         if let Some(watch) = self.watch.take() {
-            while let Some(record) = watch.take() {
+            while let Some(record) = self.unrecorded.take().or_else(|| watch.take()) {
+                self.actions.note(&record);
                 writer.record(&record)?;
+            }
+            // What was done since the watcher looked: ending the fabric, for one.
+            last_actions = self.actions.waiting();
+            match recorded_actions(&*self.actions.storage, &last_actions) {
+                Ok(recorded) => {
+                    for action in std::mem::take(&mut last_actions) {
+                        let known =
+                            recorded.contains(&action.id) || self.actions.has_taken(action.id);
+                        let record = Record::Activity(vec![action.activity.clone()]);
+                        if known || writer.record(&record)? {
+                            last_actions.push(action);
+                        }
+                    }
+                }
+                // They wait for the next journal: this one's end matters more.
+                Err(_) => last_actions.clear(),
             }
             let entry = own_activity(Action::WriterFinished, "the stream has ended".to_owned());
             writer.record(&Record::Activity(vec![entry]))?;
         }
         self.end = Some(writer.finish()?);
+        for action in last_actions {
+            // Recorded and durable; one that stays is known to the next journal as recorded.
+            let _ = std::fs::remove_file(action.path);
+        }
         Ok(Progress::Finished)
     }
 
@@ -440,6 +564,26 @@ impl JournalAgent {
         }
         Ok(Progress::Idle)
     }
+}
+
+/// Reads what a stream that has ended in order still holds from `next` on; `None` where it goes on,
+/// where nothing is left, and where the next sequencer has to be waited for.
+///
+/// The journal that died holds the ring under its own name until it is back in the next epoch: this
+/// reads under another.
+fn rest_of_ended_stream(fabric: &Fabric, next: u64) -> Result<Option<Observer>> {
+    let ended = fabric
+        .sequencer()
+        .is_some_and(|view| view.status == SequencerStatus::Stopped);
+    if !ended || !(fabric.oldest_sequence()..fabric.next_sequence()).contains(&next) {
+        return Ok(None);
+    }
+    fabric
+        .observer(REST_CONSUMER)
+        .start(Start::Sequence(next))
+        .attach()
+        .map(Some)
+        .map_err(JournalError::Fabric)
 }
 
 impl Agent for JournalAgent {

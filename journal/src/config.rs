@@ -2,6 +2,7 @@
 
 use crate::error::JournalError;
 use crate::format::{MAX_BLOCK_ALIGNMENT, MAX_BLOCK_BYTES, MIN_BLOCK_ALIGNMENT};
+use crate::roll::is_roll_interval;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -50,6 +51,12 @@ pub struct JournalConfig {
     /// Size at which a segment is sealed and the next one begun; reserved on disk ahead. From
     /// 64 KiB to 64 GiB. A segment always takes at least one block of frames.
     pub segment_bytes: u64,
+    /// A segment is also sealed where the time stamps of its frames go beyond a multiple of this,
+    /// counted from midnight UTC: no frame of the next period goes into it. A whole part of a day,
+    /// from 1 s; `None` for by size alone. With a helper thread a segment is sealed a second after
+    /// the end of its period even if no frame comes. Never without a frame. Only when the disk
+    /// does not keep up, the few frames of the block that is just being filled may go beyond.
+    pub roll_every: Option<Duration>,
     /// Slots of staging, a block each, 2 to 1024. A block keeps its slot until it is durable: half
     /// of them should hold what arrives during a sync.
     pub buffers: usize,
@@ -84,6 +91,7 @@ impl Default for JournalConfig {
             block_bytes: 512 << 10,
             block_alignment: 4096,
             segment_bytes: 256 << 20,
+            roll_every: None,
             buffers: 64,
             depth: 2,
             shared: None,
@@ -135,6 +143,14 @@ impl JournalConfig {
             "65536 to 68719476736",
             (64 << 10..=64 << 30).contains(&self.segment_bytes),
         )?;
+        if let Some(every) = self.roll_every {
+            setting(
+                "roll_every",
+                u64::try_from(every.as_nanos()).unwrap_or(u64::MAX),
+                "nanoseconds that are a whole part of a day, from 1000000000 to 86400000000000",
+                is_roll_interval(every),
+            )?;
+        }
         setting(
             "buffers",
             self.buffers as u64,

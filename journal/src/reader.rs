@@ -8,6 +8,7 @@ use crate::frames::frame_at;
 use crate::identity::JournalIdentity;
 use crate::recovery::check_numbers;
 use crate::segment::{Chain, SegmentReader, Step, list_segments};
+use crate::segment_index::index_of;
 use crate::storage::{DirectoryStorage, Storage};
 use crate::tail::{Tail, TailState, examine};
 use selvedge_fabric::frame::FrameHeader;
@@ -128,8 +129,8 @@ impl JournalReader {
     /// Goes to the frame with this sequence, forward or back: it is the next one handed out. One
     /// behind the last frame is allowed: the frame that will be written next.
     ///
-    /// In a sealed segment the index finds the block; otherwise the segment's blocks are checked
-    /// one after the other, without looking at their frames.
+    /// The segment's index finds the block; where the segment has none, the headers of its blocks
+    /// do, without their payloads.
     ///
     /// # Errors
     /// [`JournalError::NoSuchSequence`], and everything that [`Self::next`] reports. The reader
@@ -181,8 +182,7 @@ impl JournalReader {
     /// Goes to the first frame stamped at or after `timestamp` (UTC nanoseconds), or to the end
     /// where every frame is older.
     ///
-    /// Finds segment and block by halving; only blocks of one segment are read, and none but the
-    /// last where it is sealed.
+    /// Finds the segment by halving and the block by its index, as [`Self::seek`] does.
     ///
     /// # Errors
     /// As [`Self::seek`].
@@ -211,38 +211,21 @@ impl JournalReader {
             return Ok(());
         };
         let mut segment = SegmentReader::open(&*self.storage, name, false)?;
-        let first = match segment.index()? {
-            Some(index) => index
-                .iter()
-                .take_while(|entry| entry.first_timestamp < timestamp)
-                .filter(|entry| entry.kind == BlockKind::Frames as u16)
-                .last()
-                .map(|entry| entry.first_sequence),
-            // Not sealed, or the index is gone: the blocks themselves are one.
-            None => {
-                let mut last = None;
-                while let Step::Block(block) = segment.next_block()? {
-                    if block.first_timestamp >= timestamp {
-                        break;
-                    }
-                    if block.kind == BlockKind::Frames as u16 {
-                        last = Some(block.first_sequence);
-                    }
-                }
-                last
-            }
-        };
+        let first = index_of(&mut segment, &*self.storage)?
+            .iter()
+            .take_while(|entry| entry.first_timestamp < timestamp)
+            .filter(|entry| entry.kind == BlockKind::Frames as u16)
+            .last()
+            .map(|entry| entry.first_sequence);
         self.seek(first.unwrap_or(name.first_sequence))?;
         self.from_time = timestamp;
         Ok(())
     }
 
-    /// Stands before the block that holds `sequence`, with the dictionary as it is there. Without
-    /// an index, or one that does not fit the blocks, everything stays.
+    /// Stands before the block that holds `sequence`, with the dictionary as it is there. Where the
+    /// index does not fit the blocks, everything stays.
     fn jump_by_index(&mut self, sequence: u64) -> Result<(), JournalError> {
-        let Some(index) = self.segment.index()? else {
-            return Ok(());
-        };
+        let index = index_of(&mut self.segment, &*self.storage)?;
         let frames = BlockKind::Frames as u16;
         let Some(target) = index
             .iter()

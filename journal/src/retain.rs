@@ -4,10 +4,11 @@ use crate::error::{JournalError, io_error};
 use crate::format::SegmentName;
 use crate::recovery::check_numbers;
 use crate::segment::{SegmentReader, list_segments};
+use crate::segment_index::forget;
 use crate::storage::Storage;
 
-/// What to keep. Segments go from the front on, as long as both limits say so or the only one
-/// that is set does.
+/// What to keep. Segments go from the front on, as long as one of the limits that are set says
+/// so.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct RetainOptions {
     /// Segments go whose last frame is stamped before this, UTC nanoseconds.
@@ -83,6 +84,7 @@ pub fn retain_in(
         if !options.dry_run {
             let file = name.to_string();
             storage.remove(&file).map_err(io_error("remove", &file))?;
+            forget(storage, *name);
             // One after the other, so that a loss of power leaves no hole.
             storage
                 .sync_directory()

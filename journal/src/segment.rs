@@ -160,6 +160,45 @@ impl SegmentReader {
         Ok(())
     }
 
+    /// Where its first block begins.
+    pub(crate) fn first_block_offset(&self) -> u64 {
+        SEGMENT_HEADER_BYTES as u64
+    }
+
+    /// What its first block follows on.
+    pub(crate) fn first_chain(&self) -> Chain {
+        Chain {
+            block_number: self.header.first_block,
+            hash: self.header.hash(),
+            sequence: self.header.first_sequence,
+            timestamp: 0,
+        }
+    }
+
+    /// The header of the block at `offset`, as far as it can be believed without the payload: it
+    /// belongs there, and follows on `chain`. `None` where it does not.
+    pub(crate) fn skim_header(
+        &self,
+        offset: u64,
+        chain: &Chain,
+    ) -> Result<Option<BlockHeader>, JournalError> {
+        let mut bytes = [0; BLOCK_HEADER_BYTES];
+        let read = read_full(&*self.file, &mut bytes, offset)
+            .map_err(io_error("read", &self.file_name))?;
+        let header = bytes.get(..read).and_then(BlockHeader::from_prefix);
+        Ok(header.filter(|header| {
+            header.magic == BLOCK_MAGIC
+                && header.payload_bytes as usize <= MAX_BLOCK_BYTES - BLOCK_HEADER_BYTES
+                && check_header(header, self.header.segment_number, offset).is_ok()
+                && check_chain(header, chain).is_ok()
+        }))
+    }
+
+    /// Says that a block's header will be read there.
+    pub(crate) fn will_skim(&self, offset: u64) {
+        self.file.will_need(offset, BLOCK_HEADER_BYTES);
+    }
+
     /// Bytes in the file now.
     pub(crate) fn size(&self) -> Result<u64, JournalError> {
         self.file
@@ -405,6 +444,18 @@ fn check_chain(header: &BlockHeader, chain: &Chain) -> Result<(), BlockFault> {
     Ok(())
 }
 
+/// What an index says about a block.
+pub(crate) fn index_entry(block: &BlockHeader) -> IndexEntry {
+    IndexEntry {
+        first_sequence: block.first_sequence,
+        first_timestamp: block.first_timestamp,
+        offset: block.offset,
+        frame_count: block.frame_count,
+        kind: block.kind,
+        reserved: 0,
+    }
+}
+
 /// The entries of an Index block's payload.
 pub(crate) fn decode_index(payload: &[u8]) -> Result<Vec<IndexEntry>, BlockFault> {
     if !payload.len().is_multiple_of(INDEX_ENTRY_BYTES)
@@ -428,8 +479,10 @@ pub(crate) struct Tally {
     pub(crate) frames: u64,
     /// The last sequence of a frame or gap; 0 for none yet.
     last_sequence: u64,
-    first_timestamp: u64,
-    last_timestamp: u64,
+    /// Time stamp of its first frame; 0 for none yet.
+    pub(crate) first_timestamp: u64,
+    /// Time stamp of its last frame; 0 for none yet.
+    pub(crate) last_timestamp: u64,
 }
 
 impl Tally {
@@ -452,14 +505,7 @@ impl Tally {
         if self.index.len() >= MAX_INDEX_ENTRIES {
             return false;
         }
-        self.index.push(IndexEntry {
-            first_sequence: block.first_sequence,
-            first_timestamp: block.first_timestamp,
-            offset: block.offset,
-            frame_count: block.frame_count,
-            kind: block.kind,
-            reserved: 0,
-        });
+        self.index.push(index_entry(block));
         self.merkle.push(&block.hash);
         if block.kind == BlockKind::Gap as u16 {
             self.last_sequence = block.last_sequence;

@@ -12,14 +12,16 @@ use crate::format::{
 use crate::identity::JournalIdentity;
 use crate::positions::{AlarmState, JournalPositions};
 use crate::recovery::{LastSegment, walk};
+use crate::roll::{ROLL_GRACE_NS, Roll};
 use crate::segment::{Chain, SegmentReader, Tally, list_segments};
+use crate::segment_index::{forget, is_unfinished};
 use crate::sources::SourcePositions;
 use crate::storage::{Storage, StorageFile, write_all};
 use crate::tail::{Tail, TornTail};
 use std::any::Any;
 use std::io;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use zerocopy::IntoBytes;
 
 /// The writing end of a journal directory.
@@ -57,6 +59,8 @@ struct OpenSegment {
     header: SegmentHeader,
     offset: u64,
     tally: Tally,
+    /// What the host's clock said when the last block of frames was put in.
+    frames_at: u64,
 }
 
 impl Sink {
@@ -82,6 +86,10 @@ impl Sink {
             storage
                 .remove(TEMPORARY_NAME)
                 .map_err(io_error("remove", TEMPORARY_NAME))?;
+        }
+        for name in names.iter().filter(|name| is_unfinished(name)) {
+            // Nobody is at it: who writes an index makes sure that there is no writer.
+            let _ = storage.remove(name);
         }
         let mut sink = Sink {
             storage,
@@ -214,6 +222,7 @@ impl Sink {
         tally: Tally,
     ) -> Result<(), JournalError> {
         let name = segment.file_name.clone();
+        forget(&*self.storage, segment.name);
         let record = RecoveryRecord {
             segment_number: segment.name.number,
             cut_offset: segment.offset,
@@ -242,6 +251,7 @@ impl Sink {
             header: segment.header,
             offset: segment.offset,
             tally,
+            frames_at: (self.config.clock)(),
         });
         self.put_payload(BlockKind::Recovery, record.as_bytes())?;
         self.put_dictionary(None)?;
@@ -284,8 +294,28 @@ impl Sink {
             block_bytes_on_disk(block.payload_bytes(), self.config.block_alignment as usize) as u64;
         self.segment.as_ref().is_some_and(|segment| {
             segment.tally.frames > 0
-                && (segment.offset + bytes > self.config.segment_bytes || !segment.tally.has_room())
+                && (segment.offset + bytes > self.config.segment_bytes
+                    || !segment.tally.has_room()
+                    || block.first_timestamp >= self.end_of_period(segment))
         })
+    }
+
+    /// Where the period of the segment's first frame ends.
+    fn end_of_period(&self, segment: &OpenSegment) -> u64 {
+        Roll::new(self.config.roll_every).end_of_period(segment.tally.first_timestamp)
+    }
+
+    /// How long until the open segment must be sealed even if no frame comes; `None` for not at
+    /// all. What time the fabric has now follows from its last frame and the host's clock since.
+    pub(crate) fn until_overdue(&self) -> Option<Duration> {
+        if !Roll::new(self.config.roll_every).is_on() {
+            return None;
+        }
+        let segment = self.segment.as_ref().filter(|open| open.tally.frames > 0)?;
+        let since = (self.config.clock)().saturating_sub(segment.frames_at);
+        let now = segment.tally.last_timestamp.saturating_add(since);
+        let end = self.end_of_period(segment).saturating_add(ROLL_GRACE_NS);
+        Some(Duration::from_nanos(end.saturating_sub(now)))
     }
 
     /// Makes sure of an open segment in which a block of frames may follow.
@@ -539,6 +569,7 @@ impl Sink {
             header,
             offset: SEGMENT_HEADER_BYTES as u64,
             tally: Tally::with_capacity(self.config.segment_bytes, self.config.block_bytes),
+            frames_at: 0,
         });
         self.put_dictionary(None)?;
         self.put_snapshot()?;
@@ -643,6 +674,9 @@ impl Sink {
             segment.offset += bytes;
             if header.kind != BlockKind::Seal as u16 {
                 segment.tally.add(header);
+            }
+            if header.frame_count > 0 {
+                segment.frames_at = (self.config.clock)();
             }
         }
         self.unsynced_bytes += bytes;

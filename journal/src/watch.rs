@@ -1,21 +1,28 @@
-//! Watching from beside the stream: the host's clock, and who attaches and leaves.
+//! Watching from beside the stream: the host's clock, who attaches and leaves, what operators do.
 //!
 //! A thread of its own, because it reads directories and asks the host: the agent only takes
 //! what it has found.
 
 use crate::config::system_clock;
+use crate::error::JournalError;
 use crate::format::{Action, Activity, CLOCK_BREACH, ClockRecord};
 use crate::host_clock::sample;
+use crate::operator_action::{WaitingAction, recorded_id, waiting};
+use crate::placed_record::records_of;
 use crate::record::Record;
+use crate::segment::{SegmentReader, list_segments};
+use crate::storage::Storage;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use selvedge_fabric::Fabric;
 use selvedge_fabric::host::process::ProcessIdentity;
 use selvedge_fabric::memory::Access;
 use selvedge_fabric::shared::cursor::CursorFile;
 use selvedge_fabric::shared::registration::RegistrationFile;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Records that may wait for the agent; the rest waits in the directories.
@@ -27,6 +34,9 @@ const EVERY: Duration = Duration::from_millis(250);
 /// Rounds from one look at the clock to the next, and from one record of it to the next.
 const CLOCK_LOOK: u64 = 4;
 const CLOCK_RECORD: u64 = 240;
+
+/// The most segments that are looked through for an action that waits.
+const MOST_SEGMENTS: usize = 64;
 
 /// A change of the error bound by this factor is recorded at once.
 const CLOCK_CHANGE: u64 = 4;
@@ -40,7 +50,15 @@ pub(crate) struct Watch {
 impl Watch {
     /// Starts watching `fabric`; a clock whose error may be beyond `bound_ns` is a breach (0: no
     /// bound). `None` where the host gives no thread: the journal works without.
-    pub(crate) fn start(fabric: &Fabric, bound_ns: u64) -> Option<Self> {
+    ///
+    /// Actions that wait in the `actions` directories are found too, and the journal in `storage`
+    /// asked which of them it has.
+    pub(crate) fn start(
+        fabric: &Fabric,
+        bound_ns: u64,
+        storage: Arc<dyn Storage>,
+        actions: Vec<PathBuf>,
+    ) -> Option<Self> {
         let (send, records) = bounded(QUEUE);
         let (stop, stopped) = bounded(0);
         let state = State {
@@ -48,10 +66,14 @@ impl Watch {
             bound_ns,
             records: send,
             consumers: BTreeMap::new(),
+            nonces: None,
             sources: BTreeMap::new(),
             sequencer: None,
             last_clock: None,
             round: 0,
+            storage,
+            actions,
+            handed_on: BTreeSet::new(),
         };
         std::thread::Builder::new()
             .name("journal-watch".to_owned())
@@ -77,10 +99,16 @@ struct State {
     bound_ns: u64,
     records: Sender<Record>,
     consumers: BTreeMap<String, Holder>,
+    /// The incarnation that each consumer's file is of; `None` before the first look.
+    nonces: Option<BTreeMap<String, u64>>,
     sources: BTreeMap<String, Holder>,
     sequencer: Option<(u64, ProcessIdentity)>,
     last_clock: Option<ClockRecord>,
     round: u64,
+    storage: Arc<dyn Storage>,
+    actions: Vec<PathBuf>,
+    /// Actions that were given to the agent and are not seen in the journal yet.
+    handed_on: BTreeSet<u64>,
 }
 
 impl State {
@@ -98,12 +126,15 @@ impl State {
         if self.round.is_multiple_of(CLOCK_LOOK) {
             self.clock();
         }
+        self.operator_actions();
         self.round += 1;
         let paths = self.fabric.paths();
-        let consumers = holders(&paths.consumers(), |path| {
-            let file = CursorFile::open(path, Access::Read).ok()?;
-            file.held().then(|| file.holder().0)
-        });
+        let cursors = cursors(&paths.consumers());
+        let consumers = cursors
+            .iter()
+            .filter(|(_, cursor)| cursor.held)
+            .map(|(name, cursor)| (name.clone(), cursor.holder))
+            .collect();
         let sources = holders(&paths.sources(), |path| {
             let file = RegistrationFile::open(path, Access::Read).ok()?;
             let holder = file.holder().0;
@@ -116,6 +147,20 @@ impl State {
             [Action::ConsumerAttached, Action::ConsumerDetached],
             &mut entries,
         );
+        // Somebody came and left between two looks: the file of a consumer stays behind.
+        for (name, cursor) in cursors.iter().filter(|(_, cursor)| !cursor.held) {
+            let known = self.nonces.as_ref();
+            if known.is_some_and(|known| known.get(name) != Some(&cursor.nonce)) {
+                let (process, uid) = cursor.holder;
+                for action in [Action::ConsumerAttached, Action::ConsumerDetached] {
+                    entries.push(activity(action, process, uid, name.clone()));
+                }
+            }
+        }
+        let nonces = cursors
+            .iter()
+            .map(|(name, cursor)| (name.clone(), cursor.nonce))
+            .collect();
         differences(
             &self.sources,
             &sources,
@@ -136,6 +181,32 @@ impl State {
         // What the agent has no room for is found again in the next round.
         if entries.is_empty() || self.records.try_send(Record::Activity(entries)).is_ok() {
             (self.consumers, self.sources, self.sequencer) = (consumers, sources, sequencer);
+            self.nonces = Some(nonces);
+        }
+    }
+
+    /// Hands on what operators do; takes away what the journal has.
+    fn operator_actions(&mut self) {
+        let found = waiting(&self.actions);
+        if found.is_empty() {
+            self.handed_on.clear();
+            return;
+        }
+        let Ok(recorded) = recorded_actions(&*self.storage, &found) else {
+            return;
+        };
+        for action in found {
+            if recorded.contains(&action.id) {
+                self.handed_on.remove(&action.id);
+                // What cannot be taken away is known as recorded, and stays.
+                let _ = std::fs::remove_file(&action.path);
+            } else if !self.handed_on.contains(&action.id) {
+                let record = Record::Activity(vec![action.activity]);
+                if self.records.try_send(record).is_err() {
+                    return;
+                }
+                self.handed_on.insert(action.id);
+            }
         }
     }
 
@@ -170,6 +241,57 @@ impl State {
             let _ = self.records.try_send(Record::Activity(vec![entry]));
         }
     }
+}
+
+/// Which of the actions that wait the journal has records of. Segments are looked through from the
+/// last one back to where the oldest of them can be.
+pub(crate) fn recorded_actions(
+    storage: &dyn Storage,
+    waiting: &[WaitingAction],
+) -> Result<BTreeSet<u64>, JournalError> {
+    let mut recorded = BTreeSet::new();
+    let Some(oldest) = waiting.iter().map(|action| action.activity.at).min() else {
+        return Ok(recorded);
+    };
+    for name in list_segments(storage)?.iter().rev().take(MOST_SEGMENTS) {
+        let _ = records_of(storage, *name, 0, &mut |placed| {
+            if let Record::Activity(entries) = placed.record {
+                recorded.extend(entries.iter().filter_map(recorded_id));
+            }
+            ControlFlow::Continue(())
+        })?;
+        if SegmentReader::open(storage, *name, false)?.header.created < oldest {
+            break;
+        }
+    }
+    Ok(recorded)
+}
+
+/// What a consumer's file says.
+struct Cursor {
+    holder: Holder,
+    nonce: u64,
+    held: bool,
+}
+
+fn cursors(directory: &Path) -> BTreeMap<String, Cursor> {
+    std::fs::read_dir(directory)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| {
+            let name = entry.file_name().into_string().ok()?;
+            let file = (!name.starts_with('.'))
+                .then(|| CursorFile::open(&entry.path(), Access::Read).ok())??;
+            let (process, nonce) = file.holder();
+            let cursor = Cursor {
+                holder: (process, entry.metadata().ok()?.uid()),
+                nonce,
+                held: file.held(),
+            };
+            Some((name, cursor))
+        })
+        .collect()
 }
 
 fn holders(

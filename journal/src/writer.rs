@@ -16,6 +16,7 @@ use crate::identity::JournalIdentity;
 use crate::positions::{AlarmState, JournalPositions};
 use crate::record::Record;
 use crate::recovery::JournalEnd;
+use crate::roll::Roll;
 use crate::sink::Sink;
 use crate::staging::{Staging, StagingLayout, StagingView, staged_runs};
 use crate::storage::{DirectoryStorage, Storage};
@@ -54,6 +55,9 @@ pub struct JournalWriter {
     next_sequence: u64,
     last_timestamp: u64,
     largest_frame: usize,
+    roll: Roll,
+    /// Where the period of the last frame ends.
+    roll_at: u64,
     positions: JournalPositions,
     back: Back,
     taken_from_staging: u64,
@@ -150,6 +154,7 @@ impl JournalWriter {
         let mut staging = staging.into_slots();
         let next_sequence = sink.next_sequence();
         let last_timestamp = sink.last_timestamp();
+        let roll = Roll::new(config.roll_every);
         let (staging, back) = match config.mode {
             WriteMode::Inline => (
                 staging.pop().map(BlockBuffer::in_slot),
@@ -162,6 +167,8 @@ impl JournalWriter {
             next_sequence,
             last_timestamp,
             largest_frame: config.block_bytes - BLOCK_HEADER_BYTES,
+            roll,
+            roll_at: roll.end_of_period(last_timestamp),
             positions,
             back,
             taken_from_staging,
@@ -248,6 +255,9 @@ impl JournalWriter {
         {
             return Err(self.refuse(header, payload));
         }
+        if header.timestamp() >= self.roll_at {
+            self.begin_period(header.timestamp());
+        }
         let bytes = frame_bytes_on_disk(payload.len());
         if !self.make_room(bytes, header.sequence())? {
             return Ok(Append::WouldBlock);
@@ -259,6 +269,33 @@ impl JournalWriter {
         self.next_sequence += 1;
         self.last_timestamp = header.timestamp();
         Ok(Append::Done)
+    }
+
+    /// The next frame is of another period: the block that is being filled ends here, so that the
+    /// segment can. Where there is no other block at once it goes on: room that
+    /// [`Self::has_room`] has promised stays.
+    #[cold]
+    fn begin_period(&mut self, timestamp: u64) {
+        self.roll_at = self.roll.end_of_period(timestamp);
+        if self.staging.as_ref().is_none_or(BlockBuffer::is_empty) {
+            return;
+        }
+        match &mut self.back {
+            Back::Helper(helper) => {
+                if let Some(next) = helper.free_block()
+                    && let Some(full) = self.staging.replace(next)
+                {
+                    // Cannot be refused: there is a place for every block. The thread's end is
+                    // told by the next call.
+                    let _ = helper.write(full);
+                }
+            }
+            // After an error the block stays, and the next call tells it.
+            Back::Inline(_) => {
+                let _ = self.hand_over();
+            }
+            Back::Closed => {}
+        }
     }
 
     #[cold]

@@ -5,12 +5,15 @@ mod common;
 use selvedge_fabric::agent::{Agent, Progress};
 use selvedge_fabric::memory::Pages;
 use selvedge_fabric::{Fabric, FabricConfig, Producer};
+use selvedge_journal::format::Action;
 use selvedge_journal::storage::{Faults, MemoryStorage};
 use selvedge_journal::{
     AlarmState, FollowFrom, Follower, FollowerPlace, JournalAgent, JournalConfig, JournalReader,
-    JournalView, ReadOptions, SyncPolicy, Verdict, VerifyOptions, WhenStopped, verify, verify_in,
+    JournalView, ReadOptions, Record, SyncPolicy, Verdict, VerifyOptions, WhenStopped,
+    announce_action, verify, verify_in,
 };
 use selvedge_sequencer::{Sequencer, SequencerConfig};
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -561,7 +564,23 @@ fn who_did_what_and_what_the_clock_was_worth_are_in_the_journal() {
         found = format!("{:?}", summary.activities);
         assert!(started.elapsed() < PATIENCE, "{found}");
     }
+    // Here and gone between two looks.
+    drop(stream.fabric.observer("brief").attach().unwrap());
+    let brief = |action: Action| {
+        let summary = selvedge_journal::summarise(&directory, true).unwrap();
+        let entries = summary.activities.iter();
+        entries
+            .filter(|entry| entry.action == action && entry.detail == "brief")
+            .inspect(|entry| assert_eq!(entry.pid, std::process::id()))
+            .count()
+    };
+    while brief(Action::ConsumerDetached) == 0 {
+        agent.do_work().unwrap();
+        assert!(started.elapsed() < PATIENCE);
+    }
+    assert_eq!(brief(Action::ConsumerAttached), 1);
     stream.end(|| agent.end().is_some() || agent.do_work().unwrap() == Progress::Finished);
+    assert_eq!(brief(Action::ConsumerDetached), 1);
     let summary = selvedge_journal::summarise(&directory, true).unwrap();
     assert!(!summary.clocks.is_empty());
     let text = format!("{:?}", summary.activities);
@@ -577,4 +596,116 @@ fn who_did_what_and_what_the_clock_was_worth_are_in_the_journal() {
     let started = &summary.activities[0];
     assert_eq!(started.pid, std::process::id());
     assert!(!started.executable.is_empty());
+}
+
+/// What the journal says operators did, without the ids.
+fn operator_actions(directory: &Path) -> Vec<String> {
+    let mut found = Vec::new();
+    selvedge_journal::records(directory, 0, &mut |placed| {
+        if let Record::Activity(entries) = placed.record {
+            let wanted = [Action::OperatorAction, Action::ConfigurationChanged];
+            for entry in entries
+                .iter()
+                .filter(|entry| wanted.contains(&entry.action))
+            {
+                assert_eq!(entry.pid, std::process::id());
+                assert!(!entry.executable.is_empty());
+                found.push(entry.detail.split(" (action").next().unwrap().to_owned());
+            }
+        }
+        ControlFlow::Continue(())
+    })
+    .unwrap();
+    found
+}
+
+fn waiting_files(root: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(root.join("actions"))
+        .into_iter()
+        .flatten();
+    entries.map(|entry| entry.unwrap().path()).collect()
+}
+
+#[test]
+fn what_operators_do_is_recorded_once_whenever_they_do_it() {
+    let mut stream = Stream::new(512);
+    let directory = stream.journal();
+    let root = stream.fabric.paths().root().to_owned();
+    let announce = |root: &Path, what| announce_action(root, Action::OperatorAction, what).unwrap();
+    // Before there is a journal, and on the journal's directory.
+    announce(&root, "create test");
+    announce(&directory, "journal retain");
+    let before = waiting_files(&root);
+    let (path, content) = (before[0].clone(), std::fs::read(&before[0]).unwrap());
+    let mut agent = JournalAgent::new(&stream.fabric, &directory, &config()).unwrap();
+    admit(&mut stream, &mut agent);
+    let started = Instant::now();
+    while !waiting_files(&root).is_empty() || !waiting_files(&directory).is_empty() {
+        stream.publish(u64::from(stream.next < 100));
+        agent.do_work().unwrap();
+        assert!(started.elapsed() < PATIENCE);
+    }
+    assert_eq!(
+        operator_actions(&directory),
+        ["create test", "journal retain"]
+    );
+    // Known as recorded, a file that could not be taken away is no second action.
+    std::fs::write(&path, &content).unwrap();
+    announce_action(&root, Action::ConfigurationChanged, "topology").unwrap();
+    while !waiting_files(&root).is_empty() {
+        agent.do_work().unwrap();
+        assert!(started.elapsed() < PATIENCE);
+    }
+    // The last thing that anybody does: nobody looks any more except the journal that ends.
+    announce(&root, "down test");
+    std::fs::write(&path, &content).unwrap();
+    stream.end(|| agent.end().is_some() || agent.do_work().unwrap() == Progress::Finished);
+    assert_eq!(waiting_files(&root), [] as [PathBuf; 0]);
+    assert_eq!(
+        operator_actions(&directory),
+        ["create test", "journal retain", "topology", "down test"]
+    );
+    let report = verify(&directory, &VerifyOptions::default(), &mut |_| ()).unwrap();
+    assert_eq!(report.verdict, Verdict::Sealed, "{report:?}");
+}
+
+#[test]
+fn a_journal_that_was_dead_when_the_stream_ended_records_the_rest_of_it() {
+    let mut stream = Stream::new(1024);
+    let base = stream.directory.path().to_owned();
+    let mut child = start_child(&base);
+    let started = Instant::now();
+    while stream.fabric.gating_consumers().is_empty() {
+        stream.publish(0);
+        assert!(started.elapsed() < PATIENCE);
+    }
+    // Until it has written something; then it dies, and misses what comes.
+    while JournalView::attach(&stream.fabric).map_or(0, |journal| journal.recorded()) < 20 {
+        stream.publish(u64::from(stream.next < 300));
+        assert!(started.elapsed() < PATIENCE);
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    while stream.next < 600 {
+        stream.publish(16);
+        assert!(started.elapsed() < PATIENCE, "the ring holds all of it");
+    }
+    stream.end(|| true);
+    // Nobody lets a consumer in any more, and nobody has to.
+    let mut agent = JournalAgent::new(&stream.fabric, &stream.journal(), &config()).unwrap();
+    while agent.do_work().unwrap() != Progress::Finished {
+        assert!(started.elapsed() < PATIENCE, "it does not end");
+    }
+    assert!(agent.frames() > 0);
+    let end = agent.end().unwrap();
+    assert_eq!(end.last_sequence + 1, stream.fabric.next_sequence());
+    let report = verify(&stream.journal(), &VerifyOptions::default(), &mut |_| ()).unwrap();
+    assert_eq!(report.verdict, Verdict::Sealed, "{report:?}");
+    let mut reader = JournalReader::open(&stream.journal()).unwrap();
+    assert_eq!(numbers(&mut reader), stream.next);
+    // There is nothing left: the next one waits for the next sequencer.
+    drop(agent);
+    let mut agent = JournalAgent::new(&stream.fabric, &stream.journal(), &config()).unwrap();
+    assert_eq!(agent.do_work().unwrap(), Progress::Idle);
+    assert_eq!(agent.frames(), 0);
 }

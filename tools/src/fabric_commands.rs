@@ -1,6 +1,7 @@
 //! `create`, `sequencer`, `ls`, `remove`: the life of a fabric.
 
 use crate::error::{Result, ToolError};
+use crate::operator::{announce, journal_directory};
 use clap::Args;
 use selvedge_fabric::host::IdleStrategy;
 use selvedge_fabric::host::affinity::pin_current_thread;
@@ -64,6 +65,17 @@ pub fn create(args: &CreateArgs) -> Result<()> {
         numa_node: args.numa_node,
         ..FabricConfig::new(&args.name)
     })?;
+    let root = fabric.paths().root();
+    let recovered = args.recover_from.as_deref().map_or(String::new(), |from| {
+        format!(" --recover-from {}", from.display())
+    });
+    announce(
+        root,
+        &format!(
+            "create {} --slot-bytes {} --stream-capacity {} --ingress-capacity {}{recovered}",
+            args.name, args.slot_bytes, args.stream_capacity, args.ingress_capacity
+        ),
+    );
     let memory = fabric.memory();
     println!(
         "created {} ({} pages); next: selvedge sequencer {}",
@@ -225,21 +237,37 @@ pub struct RemoveArgs {
 /// Removes fabrics.
 pub fn remove(args: &RemoveArgs) -> Result<()> {
     if let (Some(name), Some(consumer)) = (&args.name, &args.consumer) {
-        Fabric::attach(name)?.dismiss_consumer(consumer)?;
+        let fabric = Fabric::attach(name)?;
+        announce(
+            fabric.paths().root(),
+            &format!("remove {name} --consumer {consumer}"),
+        );
+        fabric.dismiss_consumer(consumer)?;
         println!("consumer {consumer} holds nothing of {name} any more");
         return Ok(());
     }
     if let Some(name) = &args.name {
-        Fabric::remove(name, args.force)?;
+        remove_fabric(name, args.force)?;
         println!("removed {name}");
         return Ok(());
     }
     for name in Fabric::list_in(&base_directory()) {
-        match Fabric::remove(&name, false) {
+        match remove_fabric(&name, false) {
             Ok(()) => println!("removed {name}"),
             Err(FabricError::FabricInUse { users, .. }) => println!("kept {name}: used by {users}"),
             Err(error) => return Err(error.into()),
         }
+    }
+    Ok(())
+}
+
+/// Removes a fabric. Its journal outlives it, and is where that is to be found.
+fn remove_fabric(name: &str, force: bool) -> std::result::Result<(), FabricError> {
+    let journal = journal_directory(name).filter(|journal| journal.is_dir());
+    Fabric::remove(name, force)?;
+    if let Some(journal) = journal {
+        let forced = if force { " --force" } else { "" };
+        announce(&journal, &format!("remove {name}{forced}"));
     }
     Ok(())
 }

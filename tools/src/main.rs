@@ -17,6 +17,7 @@ mod latency;
 mod locate;
 mod logging;
 mod observe;
+mod operator;
 mod status;
 mod supervise;
 mod tap;

@@ -331,3 +331,80 @@ fn help_completions_and_logs_are_as_promised() {
         .any(|event| event["message"] == "started" && event["role"] == "sequencer");
     assert!(started, "{log}");
 }
+
+#[test]
+fn what_operators_do_is_in_the_journal_with_who_did_it() {
+    let place = Place::new();
+    let (file, disk) = topology(&place, "ops", "roll = \"1h\"\n");
+    let path = file.to_str().expect("a path in UTF-8");
+    let journal = disk.path().join("journal");
+    let journal = journal.to_str().expect("a path in UTF-8");
+    place.ok(&["up", path]);
+    place.ok(&["latency", "ops", "--reset"]);
+    // What fails was tried all the same.
+    place.fails(&["remove", "ops", "--consumer", "nobody"]);
+    place.ok(&["journal", "retain", journal, "--max-age", "1y"]);
+    place.ok(&["down", path]);
+    let text = std::fs::read_to_string(&file).expect("the topology");
+    let changed = format!("{text}# not a change\n[latency]\npublish_to_sequenced_p99 = \"7us\"\n");
+    std::fs::write(&file, changed).expect("the file can be written");
+    place.ok(&["up", path]);
+    place.ok(&["down", path]);
+
+    let lines = place.ok(&["journal", "query", journal, "--activities"]);
+    let rows: Vec<serde_json::Value> = lines
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .collect();
+    let of = |action: &str| -> Vec<String> {
+        let rows = rows.iter().filter(|row| row["action"] == action);
+        rows.map(|row| {
+            assert_eq!(row["uid"], nix::unistd::geteuid().as_raw());
+            assert_ne!(row["pid"], 0);
+            let executable = row["executable"].as_str().expect("text");
+            assert!(executable.ends_with("/selvedge"), "{executable}");
+            let detail = row["detail"].as_str().expect("text");
+            detail.split(" (action").next().expect("text").to_owned()
+        })
+        .collect()
+    };
+    assert_eq!(
+        of("OperatorAction"),
+        [
+            "up ops",
+            "latency --reset",
+            "remove ops --consumer nobody",
+            "journal retain --max-age 1y",
+            "down ops",
+            "up ops",
+            "down ops",
+        ]
+    );
+    let configured = of("ConfigurationChanged");
+    assert_eq!(configured.len(), 2, "{configured:?}");
+    assert!(configured[0].starts_with("topology "), "{configured:?}");
+    assert!(
+        configured[1].ends_with(": +[latency] +publish_to_sequenced_p99 = \"7us\""),
+        "{configured:?}"
+    );
+    let started = of("WriterStarted");
+    assert!(
+        started[0].contains("rolled every Some(3600s)"),
+        "{started:?}"
+    );
+    let shown = place.ok(&["journal", "dump", journal, "--activities"]);
+    assert!(shown.contains("OperatorAction by process"), "{shown}");
+    let info = place.ok(&["journal", "info", journal, "--full"]);
+    assert!(info.contains("remove ops --consumer nobody"), "{info}");
+    let last = rows.last().expect("a row")["next_sequence"].to_string();
+    let none = format!("seq:{}", last.parse::<u64>().expect("a number") + 1);
+    let behind = place.ok(&["journal", "query", journal, "--activities", "--from", &none]);
+    assert_eq!(behind, "");
+    let two = place.ok(&["journal", "query", journal, "--activities", "--limit", "2"]);
+    assert_eq!(two.lines().count(), 2);
+
+    // The fabric goes, its journal stays, and so does word of who removed it.
+    place.ok(&["remove", "ops"]);
+    let waiting = std::fs::read_dir(disk.path().join("journal/actions")).expect("there is one");
+    assert_eq!(waiting.count(), 1);
+}

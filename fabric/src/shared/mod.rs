@@ -14,6 +14,7 @@
 //! | `consumers/NAME` | that consumer | its cursor ([`cursor`]) |
 //! | `latency/source-N-NAME` | the sequencer that has bank N | a latency histogram ([`crate::latency`]) |
 //! | `latency/consumer-NAME` | that consumer | the same |
+//! | `actions/*.action` | a command that an operator gave | word of it, until the journal has it (`journal/SHARED.md`) |
 //!
 //! The ring directory is the fabric's own, or one on hugetlbfs that `control` names.
 

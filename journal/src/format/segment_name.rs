@@ -14,10 +14,29 @@ pub struct SegmentName {
 /// A file of this name is a segment in the making; a writer removes one it finds.
 pub(crate) const TEMPORARY_NAME: &str = "next.segment.tmp";
 
+const INDEX_SUFFIX: &str = ".index";
+
 impl SegmentName {
     /// What `name` says; `None` for any other file.
     pub fn parse(name: &str) -> Option<Self> {
-        let (number, first) = name.strip_suffix(".segment")?.split_once('-')?;
+        Self::parse_front(name.strip_suffix(".segment")?)
+    }
+
+    /// The segment that an index file of this name is about; `None` for any other file.
+    pub(crate) fn parse_index(name: &str) -> Option<Self> {
+        Self::parse_front(name.strip_suffix(INDEX_SUFFIX)?)
+    }
+
+    /// The file for its index, where it has none itself.
+    pub(crate) fn index_file(&self) -> String {
+        format!(
+            "{:010}-{:015}{INDEX_SUFFIX}",
+            self.number, self.first_sequence
+        )
+    }
+
+    fn parse_front(front: &str) -> Option<Self> {
+        let (number, first) = front.split_once('-')?;
         let digits = |text: &str, count: usize| {
             (text.len() == count && text.bytes().all(|byte| byte.is_ascii_digit()))
                 .then(|| text.parse().ok())
@@ -52,6 +71,9 @@ mod tests {
         };
         assert_eq!(name.to_string(), "0000000012-281474976710655.segment");
         assert_eq!(SegmentName::parse(&name.to_string()), Some(name));
+        assert_eq!(name.index_file(), "0000000012-281474976710655.index");
+        assert_eq!(SegmentName::parse_index(&name.index_file()), Some(name));
+        assert_eq!(SegmentName::parse(&name.index_file()), None);
         for other in [
             "next.segment.tmp",
             "12-1.segment",

@@ -2,7 +2,7 @@
 
 use super::{Storage, StorageFile};
 use nix::errno::Errno;
-use nix::fcntl::{FallocateFlags, Flock, FlockArg, fallocate};
+use nix::fcntl::{FallocateFlags, Flock, FlockArg, PosixFadviseAdvice, fallocate, posix_fadvise};
 use std::any::Any;
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -10,8 +10,15 @@ use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
 
 const LOCK_FILE: &str = "writer.lock";
+
+/// How often the lock is tried again: a reader that looks whether somebody writes has it for an
+/// instant.
+const LOCK_TRIES: u32 = 10;
+const LOCK_PAUSE: Duration = Duration::from_millis(2);
 
 /// What memory, lengths and places must be multiples of to bypass the page cache: the largest
 /// block of any disk in use.
@@ -132,18 +139,34 @@ impl Storage for DirectoryStorage {
         })
     }
 
+    fn has_writer(&self) -> bool {
+        match File::open(self.path.join(LOCK_FILE)) {
+            // Held for an instant only; `lock` waits for that long.
+            Ok(file) => Flock::lock(file, FlockArg::LockSharedNonblock).is_err(),
+            Err(error) => error.kind() != io::ErrorKind::NotFound,
+        }
+    }
+
     fn lock(&self) -> io::Result<Box<dyn Any + Send>> {
-        let file = OpenOptions::new()
+        let mut file = OpenOptions::new()
             .read(true)
             .write(true)
             .create(true)
             .truncate(false)
             .mode(0o600)
             .open(self.path.join(LOCK_FILE))?;
-        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-            Ok(lock) => Ok(Box::new(lock)),
-            Err((_, Errno::EWOULDBLOCK)) => Err(io::ErrorKind::WouldBlock.into()),
-            Err((_, errno)) => Err(errno.into()),
+        let mut tries = LOCK_TRIES;
+        loop {
+            match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+                Ok(lock) => return Ok(Box::new(lock)),
+                Err((back, Errno::EWOULDBLOCK)) if tries > 0 => {
+                    tries -= 1;
+                    file = back;
+                    thread::sleep(LOCK_PAUSE);
+                }
+                Err((_, Errno::EWOULDBLOCK)) => return Err(io::ErrorKind::WouldBlock.into()),
+                Err((_, errno)) => return Err(errno.into()),
+            }
         }
     }
 }
@@ -162,6 +185,12 @@ impl StorageFile for DirectoryFile {
 
     fn read_at(&self, into: &mut [u8], offset: u64) -> io::Result<usize> {
         self.file.read_at(into, offset)
+    }
+
+    fn will_need(&self, offset: u64, bytes: usize) {
+        let advice = PosixFadviseAdvice::POSIX_FADV_WILLNEED;
+        // A hint: where it is not taken, the read waits for the disk.
+        let _ = posix_fadvise(&self.file, offset as i64, bytes as i64, advice);
     }
 
     fn write_at(&self, from: &[u8], offset: u64) -> io::Result<usize> {

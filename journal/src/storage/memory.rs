@@ -228,6 +228,10 @@ impl Storage for MemoryStorage {
         Ok(())
     }
 
+    fn has_writer(&self) -> bool {
+        guard(&self.disk).locked.load(Ordering::Acquire)
+    }
+
     fn lock(&self) -> io::Result<Box<dyn Any + Send>> {
         let locked = Arc::clone(&guard(&self.disk).locked);
         if locked.swap(true, Ordering::AcqRel) {

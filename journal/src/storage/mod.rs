@@ -66,6 +66,11 @@ pub trait Storage: Send + Sync + Debug {
         None
     }
 
+    /// Whether a writer may be at work here.
+    fn has_writer(&self) -> bool {
+        true
+    }
+
     /// Takes the right to write, until the value is dropped or the process ends.
     ///
     /// # Errors
@@ -86,6 +91,9 @@ pub trait StorageFile: Send + Sync + Debug {
     /// # Errors
     /// What the host says.
     fn read_at(&self, into: &mut [u8], offset: u64) -> io::Result<usize>;
+
+    /// Says that these bytes will soon be read: a hint.
+    fn will_need(&self, _offset: u64, _bytes: usize) {}
 
     /// Writes at `offset`; returns how many bytes, which may be fewer than given.
     ///

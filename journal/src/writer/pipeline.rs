@@ -27,6 +27,9 @@ use std::time::{Duration, Instant};
 /// The longest that what is not durable goes unlooked at.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
+/// The same for a segment that may have to end by time: the clock may be set.
+const ROLL_LOOK: Duration = Duration::from_millis(250);
+
 /// A block of frames between staging and stable storage.
 struct Entry {
     /// Its place in the order of all blocks, from 0.
@@ -179,7 +182,10 @@ impl Pipeline {
         }
         // Looked at again from time to time while anything is on its way: the appender takes slots
         // without telling, and with none left a sync must not wait for its turn.
-        let look_again = (!self.entries.is_empty()).then_some(LOOK_AGAIN);
+        let look_again = match self.entries.is_empty() {
+            true => self.sink.until_overdue().map(|rest| rest.min(ROLL_LOOK)),
+            false => Some(LOOK_AGAIN),
+        };
         match self.sink.config().sync {
             SyncPolicy::EveryInterval(interval) if self.sync.is_none() && self.has_unsynced() => {
                 let due = interval.saturating_sub(self.last_sync.elapsed());
@@ -278,6 +284,11 @@ impl Pipeline {
                     self.settle(true)?;
                     self.sink.put_gap(last_sequence, began, reason)?;
                     self.work.pop_front();
+                }
+                None if self.sink.until_overdue().is_some_and(|rest| rest.is_zero()) => {
+                    self.settle(true)?;
+                    self.sink.seal()?;
+                    self.not_prepared = false;
                 }
                 None => return Ok(()),
             }

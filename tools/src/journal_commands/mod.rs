@@ -1,5 +1,6 @@
 //! `journal`: record, verify, compare, prove, find, take out, retire.
 
+mod activities;
 mod digest;
 mod info;
 mod proof;

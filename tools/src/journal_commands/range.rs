@@ -54,6 +54,17 @@ pub struct Range {
 }
 
 impl RangeArgs {
+    /// The two ends.
+    pub fn bounds(&self, directory: &Path) -> Result<(Option<Bound>, Option<Bound>)> {
+        let mut reader = JournalReader::open(directory)?;
+        let day = reader.next()?.map_or(0, |(header, _)| header.timestamp());
+        let end = |argument, text: &Option<String>| match text {
+            Some(text) => parse(argument, text, day).map(Some),
+            None => Ok(None),
+        };
+        Ok((end("--from", &self.from)?, end("--to", &self.to)?))
+    }
+
     /// Opens the journal at this range. With `by_field` times are left to the caller.
     pub fn open(&self, directory: &Path, by_field: bool) -> Result<Range> {
         let options = ReadOptions {

@@ -1,12 +1,15 @@
 //! `journal record`.
 
 use crate::error::{Result, ToolError};
+use crate::topology::parse_duration;
 use clap::{Args, ValueEnum};
 use selvedge_fabric::Fabric;
 use selvedge_fabric::agent::{Agent, Progress};
 use selvedge_fabric::host::IdleStrategy;
 use selvedge_fabric::host::affinity::pin_current_thread;
-use selvedge_journal::{JournalAgent, JournalConfig, Signer, SyncPolicy, WhenStopped};
+use selvedge_journal::{
+    JournalAgent, JournalConfig, Signer, SyncPolicy, WhenStopped, is_roll_interval,
+};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -47,6 +50,10 @@ pub struct RecordArgs {
     /// MiB at which a segment is sealed.
     #[arg(long, default_value_t = 256, value_parser = clap::value_parser!(u64).range(1..=65536))]
     segment_mib: u64,
+    /// Begin a segment at every multiple of this too, counted from midnight UTC, by the time of
+    /// the fabric: 15min, 1h, 1d, any whole part of a day.
+    #[arg(long, value_name = "DURATION", value_parser = roll)]
+    roll: Option<Duration>,
     /// While the disk is full or fails.
     #[arg(long, value_enum, default_value_t = Stopped::HoldBack)]
     when_stopped: Stopped,
@@ -59,6 +66,14 @@ pub struct RecordArgs {
     /// Sign seals with this key (see `journal keygen`).
     #[arg(long)]
     key: Option<PathBuf>,
+}
+
+fn roll(text: &str) -> std::result::Result<Duration, String> {
+    parse_duration(text)
+        .filter(|every| is_roll_interval(*every))
+        .ok_or_else(|| {
+            "use a whole part of a day from 1s to 1d, such as 15min, 1h or 1d".to_owned()
+        })
 }
 
 fn sync_policy(args: &RecordArgs) -> SyncPolicy {
@@ -80,6 +95,7 @@ pub(super) fn run(args: &RecordArgs) -> Result<()> {
     let fabric = Fabric::attach(&args.fabric)?;
     let config = JournalConfig {
         segment_bytes: args.segment_mib << 20,
+        roll_every: args.roll,
         sync: sync_policy(args),
         when_stopped: match args.when_stopped {
             Stopped::HoldBack => WhenStopped::HoldBack,

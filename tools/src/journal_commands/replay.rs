@@ -3,10 +3,11 @@
 use super::range::RangeArgs;
 use super::row::JournalNames;
 use crate::error::{Result, ToolError};
+use crate::operator::announce;
 use clap::Args;
 use selvedge_fabric::frame::system::FIRST_SYSTEM_TYPE;
 use selvedge_fabric::{ClaimError, Fabric, Producer};
-use selvedge_journal::inspect;
+use selvedge_journal::final_dictionary;
 use selvedge_query::Query;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -87,12 +88,16 @@ pub fn run(args: &ReplayArgs) -> Result<()> {
             args.speed
         ),
     })?;
-    let known = inspect(&args.directory)?.dictionary;
+    let known = final_dictionary(&args.directory)?;
     let condition = match &args.condition {
         Some(text) => Some(Query::parse(text, known.schemas())?),
         None => None,
     };
     let fabric = Fabric::attach(&args.into)?;
+    announce(
+        fabric.paths().root(),
+        &format!("replay {} --into {}", args.directory.display(), args.into),
+    );
     let mut builder = fabric.producer(&args.name).message::<Replayed>();
     for schema in known.schemas() {
         if schema.message_type < FIRST_SYSTEM_TYPE && schema.message_type != 0xEF01 {

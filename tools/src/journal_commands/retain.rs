@@ -1,6 +1,7 @@
 //! `journal retain`.
 
 use crate::error::{Result, ToolError};
+use crate::operator::announce;
 use clap::Args;
 use selvedge_fabric::Fabric;
 use selvedge_journal::storage::DirectoryStorage;
@@ -82,6 +83,16 @@ pub(super) fn run(args: &RetainArgs) -> Result<()> {
         Some(name) => Some(JournalView::attach(&Fabric::attach(name)?)?.durable()),
         None => None,
     };
+    if !args.dry_run {
+        let limits: String = [
+            ("--max-age", &args.max_age),
+            ("--max-bytes", &args.max_bytes),
+        ]
+        .iter()
+        .filter_map(|(name, value)| Some(format!(" {name} {}", value.as_ref()?)))
+        .collect();
+        announce(&args.directory, &format!("journal retain{limits}"));
+    }
     let gone = retain_in(
         &DirectoryStorage::new(&args.directory),
         &RetainOptions {

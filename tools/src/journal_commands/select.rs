@@ -1,19 +1,20 @@
 //! `journal query`, `journal export`, `journal dump`.
 
+use super::activities;
 use super::range::{Bound, RangeArgs, parse};
 use super::row::{self, JournalNames};
 use crate::error::{Result, ToolError};
 use clap::{Args, ValueEnum};
 use selvedge_fabric::frame::{FrameHeader, MessageType, SourceId};
 use selvedge_fabric::message::MessageSchema;
-use selvedge_journal::{Dictionary, inspect};
+use selvedge_journal::{Dictionary, final_dictionary};
 use selvedge_query::{FieldValue, Query};
 use std::io::Write;
 use std::path::PathBuf;
 
 /// How messages are written.
 #[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
-enum Format {
+pub(super) enum Format {
     /// A line for people.
     Text,
     /// JSON Lines.
@@ -45,6 +46,10 @@ pub struct SelectArgs {
     /// midnight), such as the exchange's own; reads the whole range of sequences.
     #[arg(long, value_name = "FIELD")]
     time_field: Option<String>,
+    /// Who did what instead of messages: who attached and left, what operators did, when
+    /// sequencers and journals started; of the range --from --to, up to --limit.
+    #[arg(long, conflicts_with_all = ["condition", "message_type", "source", "time_field"])]
+    activities: bool,
     /// How messages are written.
     #[arg(long, value_enum)]
     format: Option<Format>,
@@ -186,7 +191,10 @@ impl FieldRange<'_> {
 }
 
 fn select(args: &SelectArgs, format: Format, out: &mut dyn Write) -> Result<()> {
-    let known = inspect(&args.directory)?.dictionary;
+    if args.activities {
+        return activities::write(&args.directory, &args.range, args.limit, format, out);
+    }
+    let known = final_dictionary(&args.directory)?;
     let wanted_type = match &args.message_type {
         Some(text) => Some(find_type(text, &known)?),
         None => None,
@@ -296,14 +304,14 @@ fn select(args: &SelectArgs, format: Format, out: &mut dyn Write) -> Result<()> 
 }
 
 /// Writes a line; true when the reader of a pipe has gone.
-fn write_line(out: &mut dyn Write, line: &str) -> Result<bool> {
+pub(super) fn write_line(out: &mut dyn Write, line: &str) -> Result<bool> {
     match writeln!(out, "{line}") {
         Ok(()) => Ok(false),
         Err(error) => gone(error).map(|()| true),
     }
 }
 
-fn gone(error: std::io::Error) -> Result<()> {
+pub(super) fn gone(error: std::io::Error) -> Result<()> {
     match error.kind() {
         std::io::ErrorKind::BrokenPipe => Ok(()),
         _ => Err(ToolError::host("write the output")(error)),

@@ -1,6 +1,7 @@
 //! Latency histograms as tools show them: since the last reset.
 
 use crate::error::{Result, ToolError};
+use crate::operator::announce;
 use selvedge_fabric::Fabric;
 use selvedge_fabric::latency::{LatencyFile, LatencySnapshot, LatencySubject};
 use serde::{Deserialize, Serialize};
@@ -63,6 +64,7 @@ pub fn latencies(fabric: &Fabric) -> Vec<(LatencySubject, LatencySnapshot)> {
 /// Starts from zero: what the histograms hold now is subtracted from now on. Nobody who measures
 /// takes notice. How many histograms there were.
 pub fn reset(fabric: &Fabric) -> Result<usize> {
+    announce(fabric.paths().root(), "latency --reset");
     let kept: Vec<Kept> = LatencyFile::all(fabric)
         .into_iter()
         .map(|(_, snapshot)| Kept {

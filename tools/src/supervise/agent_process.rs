@@ -78,6 +78,11 @@ impl AgentProcess {
         Ok(())
     }
 
+    /// Starts it again at once, whatever it died of.
+    pub fn start_again(&mut self) -> Result<()> {
+        self.spawn()
+    }
+
     /// Looks whether it lives, and starts it again where it died.
     pub fn tend(&mut self) -> Result<Outcome> {
         let Some(child) = &mut self.child else {

@@ -3,6 +3,7 @@
 use super::record::SupervisorRecord;
 use crate::error::{Result, ToolError};
 use crate::locate::Location;
+use crate::operator::announce;
 use clap::Args;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -38,6 +39,13 @@ pub fn down(args: &DownArgs) -> Result<()> {
     let patience = Duration::from_secs(args.timeout);
     let supervisor = SupervisorRecord::living(fabric.paths().root());
     let sequencer = fabric.sequencer().filter(|view| view.alive);
+    let removed = if args.remove { " --remove" } else { "" };
+    if supervisor.is_some() || sequencer.is_some() {
+        announce(
+            fabric.paths().root(),
+            &format!("down {}{removed}", location.name),
+        );
+    }
     match (&supervisor, &sequencer) {
         (Some(record), _) => end(&location.name, "the supervisor", record.process(), patience)?,
         // A supervisor that was killed has left its agents running.

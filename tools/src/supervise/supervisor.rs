@@ -2,10 +2,12 @@
 
 use super::agent_process::{AgentProcess, Outcome};
 use super::notify::Notify;
-use super::record::{SupervisorRecord, keep_topology};
+use super::record::{SupervisorRecord, keep_topology, kept_topology};
 use crate::error::{Result, ToolError};
+use crate::operator::{announce, announce_configuration};
 use crate::topology::{AgentPlan, Durability, Topology};
 use selvedge_fabric::{Fabric, FabricConfig};
+use selvedge_journal::JournalView;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -52,6 +54,9 @@ impl Supervisor {
                 pid: other.pid,
             });
         }
+        announce(root, &format!("up {}", topology.name));
+        let before = std::fs::read_to_string(kept_topology(root)).ok();
+        announce_configuration(root, before.as_deref(), text);
         SupervisorRecord::current(false).write(root)?;
         keep_topology(root, text)?;
         Ok(Supervisor {
@@ -110,6 +115,9 @@ impl Supervisor {
                 Durability::Interval(every) => {
                     arguments.extend(["--sync-us".into(), every.as_micros().max(1).to_string()]);
                 }
+            }
+            if let Some(roll) = journal.roll {
+                arguments.extend(["--roll".into(), format!("{}ns", roll.as_nanos())]);
             }
             let arguments = agent_arguments(arguments, &journal.agent);
             self.launch("journal", arguments, &[])?;
@@ -186,6 +194,21 @@ impl Supervisor {
         for agent in &mut self.agents {
             let in_order = agent.wait(STOP_PATIENCE);
             tracing::info!(role = agent.role(), in_order, "ended");
+        }
+        // A journal that died just then has left something in the stream: it is there for it.
+        let behind = JournalView::attach(&self.fabric)
+            .is_ok_and(|journal| journal.recorded() + 1 < self.fabric.next_sequence());
+        let stopped = self.fabric.sequencer().is_some_and(|view| !view.alive);
+        let journal = self
+            .agents
+            .iter_mut()
+            .find(|agent| agent.role() == "journal");
+        if let Some(journal) = journal.filter(|_| behind && stopped) {
+            let in_order = journal.start_again().is_ok() && journal.wait(STOP_PATIENCE);
+            tracing::warn!(
+                in_order,
+                "the journal died at the end; it was started for the rest"
+            );
         }
     }
 }

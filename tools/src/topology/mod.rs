@@ -9,6 +9,7 @@ mod units;
 
 pub use model::{AgentPlan, Durability, Topology};
 pub use problem::Problem;
+pub use units::parse_duration;
 
 use crate::error::{Result, ToolError};
 use std::path::Path;
@@ -56,5 +57,7 @@ fn read(path: &Path) -> Result<String> {
     std::fs::read_to_string(path).map_err(host())
 }
 
+#[cfg(test)]
+mod fuzz;
 #[cfg(test)]
 mod tests;

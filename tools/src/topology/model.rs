@@ -75,6 +75,8 @@ pub struct JournalPlan {
     pub directory: At<PathBuf>,
     /// When it is on the disk.
     pub durability: Durability,
+    /// Segments end at multiples of this, counted from midnight UTC; by size alone if none.
+    pub roll: Option<Duration>,
     /// Bytes that should stay free on its disk.
     pub keep_free: u64,
 }

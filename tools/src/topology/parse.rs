@@ -7,6 +7,7 @@ use super::section::{At, Section, kind, suggestion};
 use selvedge_fabric::host::IdleStrategy;
 use selvedge_fabric::memory::Pages;
 use selvedge_fabric::shared::names::check_name;
+use selvedge_journal::is_roll_interval;
 use std::path::PathBuf;
 use std::time::Duration;
 use toml::de::{DeTable, DeValue};
@@ -195,6 +196,17 @@ fn read_journal(section: &Section<'_, '_>, problems: &mut Problems<'_>) -> Optio
     let durability = section.one_of("durability", &words, problems);
     let every = section.duration("sync_every", problems);
     let keep_free = section.bytes("keep_free", 0..=1 << 50, false, problems);
+    let roll = section.duration("roll", problems).filter(|roll| {
+        let fits = is_roll_interval(roll.value);
+        if !fits {
+            problems.error(
+                roll.offset,
+                "`roll` in [journal] is not a whole part of a day",
+                "use 1s to 1d, such as \"15min\", \"1h\" or \"1d\": segments then end at the same times every day, UTC",
+            );
+        }
+        fits
+    });
     if let (Some(durability), Some(every)) = (durability, every)
         && durability.value != "interval"
     {
@@ -222,6 +234,7 @@ fn read_journal(section: &Section<'_, '_>, problems: &mut Problems<'_>) -> Optio
             Some("close") => Durability::Close,
             _ => Durability::Interval(every),
         },
+        roll: roll.map(|at| at.value),
         keep_free: keep_free.map_or(1 << 30, |at| at.value),
     })
 }

@@ -20,6 +20,20 @@ fn the_example_is_right_and_says_what_its_comments_say() {
 }
 
 #[test]
+fn segments_end_by_time_where_the_file_says_so() {
+    let roll = |line: &str| {
+        let text = with(&format!("[journal]\ndirectory = \"/var/j\"\n{line}"));
+        let (topology, _) = parse::parse(&text).expect("the file is right");
+        topology.journal.expect("a journal").roll
+    };
+    assert_eq!(
+        roll("roll = \"1h\""),
+        Some(std::time::Duration::from_secs(3600))
+    );
+    assert_eq!(roll(""), None);
+}
+
+#[test]
 fn what_the_example_shows_as_the_default_is_the_default() {
     let (topology, _) = parse::parse("[fabric]\nname = \"t\"").expect("the least file");
     let (example, _) = parse::parse(EXAMPLE).expect("the example is right");
@@ -41,6 +55,18 @@ fn what_the_example_shows_as_the_default_is_the_default() {
 #[test]
 fn every_mistake_is_named_with_its_line_and_a_remedy() {
     let cases: &[(&str, usize, &str, &str)] = &[
+        (
+            &with("[journal]\ndirectory = \"/var/j\"\nroll = \"5h\""),
+            5,
+            "`roll` in [journal] is not a whole part of a day",
+            "1h",
+        ),
+        (
+            &with("[journal]\ndirectory = \"/var/j\"\nroll = \"hourly\""),
+            5,
+            "`roll` in [journal] is \"hourly\"",
+            "write a duration",
+        ),
         // The file, the line, a part of the message, a part of the remedy.
         ("", 1, "no section [fabric]", "begin with [fabric]"),
         ("[fabric\nname = \"t\"", 1, "not TOML", "toml.io"),

@@ -16,7 +16,7 @@ pub fn parse_bytes(text: &str) -> Option<u64> {
     number.checked_mul(factor)
 }
 
-/// A duration: `"250ns"`, `"10us"`, `"5ms"`, `"2s"`, `"1min"`.
+/// A duration: `"250ns"`, `"10us"`, `"5ms"`, `"2s"`, `"1min"`, `"1h"`, `"1d"`.
 pub fn parse_duration(text: &str) -> Option<Duration> {
     let (number, unit) = split(text)?;
     let ns: u64 = match unit {
@@ -25,6 +25,8 @@ pub fn parse_duration(text: &str) -> Option<Duration> {
         "ms" => 1_000_000,
         "s" => 1_000_000_000,
         "min" => 60_000_000_000,
+        "h" => 3_600_000_000_000,
+        "d" => 86_400_000_000_000,
         _ => return None,
     };
     Some(Duration::from_nanos(number.checked_mul(ns)?))
@@ -53,7 +55,9 @@ mod tests {
         }
         assert_eq!(parse_duration("10us"), Some(Duration::from_micros(10)));
         assert_eq!(parse_duration("2s"), Some(Duration::from_secs(2)));
-        for bad in ["10", "1h", "ms", "1.5s"] {
+        assert_eq!(parse_duration("1h"), Some(Duration::from_secs(3600)));
+        assert_eq!(parse_duration("1d"), Some(Duration::from_secs(86_400)));
+        for bad in ["10", "1m", "ms", "1.5s"] {
             assert_eq!(parse_duration(bad), None, "{bad}");
         }
     }
