@@ -1,5 +1,7 @@
 //! A block in memory: filled with frames, then closed with its header.
 
+use crate::body::Body;
+use crate::contents::Contents;
 use crate::format::{BLOCK_HEADER_BYTES, BLOCK_MAGIC, BlockHeader, BlockKind, frame_bytes_on_disk};
 use crate::marks::Marks;
 use crate::staging::SlotMemory;
@@ -11,6 +13,10 @@ pub(crate) struct BlockBuffer {
     memory: SlotMemory,
     marks: Marks,
     used: usize,
+    /// Bytes that `body` and `contents` were computed over; 0 for not at all.
+    examined: usize,
+    body: Body,
+    contents: Contents,
     pub(crate) frame_count: u32,
     pub(crate) first_sequence: u64,
     pub(crate) last_sequence: u64,
@@ -41,6 +47,9 @@ impl BlockBuffer {
             marks: Marks::with_capacity(memory.len()),
             memory,
             used: BLOCK_HEADER_BYTES,
+            examined: 0,
+            body: Body::default(),
+            contents: Contents::default(),
             frame_count: 0,
             first_sequence: 0,
             last_sequence: 0,
@@ -54,6 +63,7 @@ impl BlockBuffer {
         self.memory.empty();
         self.marks.clear();
         self.used = BLOCK_HEADER_BYTES;
+        self.examined = 0;
         self.frame_count = 0;
     }
 
@@ -118,15 +128,36 @@ impl BlockBuffer {
         self.last_sequence = last_sequence;
     }
 
-    /// The bytes that [`Self::close`] gave, again.
+    /// Computes everything that does not depend on the block's place: most of what closing it
+    /// takes. May be done on any thread, before [`Self::close`], which else does it itself.
+    pub(crate) fn examine(&mut self) {
+        if self.examined == self.used {
+            return;
+        }
+        let bytes = self.memory.bytes().get(..self.used).unwrap_or_default();
+        self.body.compute(bytes);
+        if self.frame_count > 0 {
+            self.contents
+                .list(bytes.get(BLOCK_HEADER_BYTES..).unwrap_or_default());
+        }
+        self.examined = self.used;
+    }
+
+    /// What its frames may teach; of a block that was closed.
+    pub(crate) fn contents(&self) -> &Contents {
+        &self.contents
+    }
+
+    /// The bytes to write, once the block was closed.
     pub(crate) fn closed_bytes(&self, alignment: usize) -> &[u8] {
         let end = self.used.next_multiple_of(alignment);
         self.memory.bytes().get(..end).unwrap_or_default()
     }
 
-    /// Puts the header in front and zeros behind; returns the header and the bytes to write.
-    /// Closing again, after a failed write, gives the block for its new place.
-    pub(crate) fn close(&mut self, place: &BlockPlace) -> (BlockHeader, &[u8]) {
+    /// Puts the header in front and zeros behind. Closing again, after a failed write, gives the
+    /// block for its new place.
+    pub(crate) fn close(&mut self, place: &BlockPlace) -> BlockHeader {
+        self.examine();
         let mut header = BlockHeader {
             magic: BLOCK_MAGIC,
             kind: place.kind as u16,
@@ -149,9 +180,9 @@ impl BlockBuffer {
         let bytes = &mut self.memory.bytes_mut()[..end];
         bytes[used..].fill(0);
         bytes[..BLOCK_HEADER_BYTES].copy_from_slice(header.as_bytes());
-        header.hash = *blake3::hash(&bytes[..used]).as_bytes();
-        header.crc32c = header.compute_crc(&bytes[BLOCK_HEADER_BYTES..used]);
+        header.hash = self.body.hash(&bytes[..used]);
+        header.crc32c = self.body.crc(&header);
         bytes[..BLOCK_HEADER_BYTES].copy_from_slice(header.as_bytes());
-        (header, &self.memory.bytes()[..end])
+        header
     }
 }

@@ -41,8 +41,11 @@
 
 mod agent;
 mod block;
+mod body;
 mod buffer;
 mod config;
+mod contents;
+mod crc;
 mod dictionary;
 mod digest;
 mod error;

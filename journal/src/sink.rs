@@ -316,6 +316,13 @@ impl Sink {
     }
 
     fn learn(&mut self, header: &BlockHeader, block: &BlockBuffer) {
+        let teaches = |message_type| self.dictionary.is_directory(message_type);
+        if let Some(sources) = block.contents().plain(teaches) {
+            for &(source, last) in sources {
+                self.sources.set(source, last);
+            }
+            return;
+        }
         let (sources, dictionary, news) = (&mut self.sources, &mut self.dictionary, &mut self.news);
         let walked = walk(header, block.payload(), |header, payload| {
             sources.learn(header, payload);
@@ -694,7 +701,7 @@ fn close_block(
         previous_hash: chain.hash,
         alignment: segment.header.block_alignment as usize,
     };
-    block.close(&place).0
+    block.close(&place)
 }
 
 /// Bytes of a segment's name: numbers beyond their digits would not be found again.
