@@ -38,7 +38,7 @@ pub(crate) struct BlockPlace {
 impl BlockBuffer {
     /// An empty block of at most `block_bytes`, header included.
     pub(crate) fn new(block_bytes: usize) -> Self {
-        Self::in_slot(SlotMemory::private(block_bytes))
+        Self::in_slot(SlotMemory::own(block_bytes))
     }
 
     /// An empty block in a slot of staging, as large as that.

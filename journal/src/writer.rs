@@ -145,7 +145,7 @@ impl JournalWriter {
                 let taken = take_over(&mut sink, &path, identity)?;
                 (Staging::shared(&path, layout, identity)?, taken)
             }
-            None => (Staging::private(layout), 0),
+            None => (Staging::private(layout)?, 0),
         };
         let mut staging = staging.into_slots();
         let next_sequence = sink.next_sequence();
@@ -317,7 +317,7 @@ impl JournalWriter {
         if self.staging.is_none()
             && let Back::Helper(helper) = &mut self.back
         {
-            self.staging = helper.free_block();
+            self.staging = helper.free_block()?;
         }
         Ok(self.staging.is_some())
     }

@@ -1,7 +1,8 @@
-//! The helper thread: hashes blocks while others are being written and synced.
+//! The helper thread: keeps blocks in order while others work on them.
 //!
-//! Blocks are closed here one after the other (each needs the hash of the one before), written by
-//! worker threads, several at once, and synced by a worker too, while further blocks are closed
+//! Blocks are examined by worker threads, several at once: that is most of hashing them. Then they
+//! are closed here one after the other (each needs the hash of the one before), and written by
+//! workers, several at once, and synced by a worker too, while further blocks are examined, closed
 //! and written. A block keeps its slot of staging until it is durable, so that after any error
 //! the journal is simply opened again at what the disk holds, and written on from staging: one
 //! way of recovering for a crash, a full disk and a failed sync.
@@ -46,9 +47,27 @@ struct SyncUnderWay {
     sequence: u64,
 }
 
+/// A block of frames that has no place yet.
+struct Staged {
+    /// Its place in the order in which blocks came, for whoever examines it.
+    number: u64,
+    /// `None` while a worker has it.
+    block: Option<BlockBuffer>,
+    examined: bool,
+}
+
+/// How much may be under way at once.
+#[derive(Clone, Copy)]
+pub(super) struct Limits {
+    /// Writes.
+    pub(super) depth: usize,
+    /// Blocks being examined.
+    pub(super) examining: usize,
+}
+
 /// Something for the disk, in the order in which it must come.
 enum Work {
-    Block(BlockBuffer),
+    Block(Staged),
     Record(BlockKind, Vec<u8>),
     Gap {
         last_sequence: u64,
@@ -63,12 +82,14 @@ pub(super) struct Pipeline {
     jobs: Sender<Job>,
     give_back: Sender<BlockBuffer>,
     shared: Arc<Shared>,
-    depth: usize,
+    limits: Limits,
     /// What has come and is not yet placed.
     work: VecDeque<Work>,
     /// What is placed and not yet durable, in order.
     entries: VecDeque<Entry>,
     next_ticket: u64,
+    next_number: u64,
+    examining: usize,
     writing: usize,
     sync: Option<SyncUnderWay>,
     sync_wanted: bool,
@@ -79,6 +100,8 @@ pub(super) struct Pipeline {
     slots: usize,
     ending: Option<Ending>,
     failed: Option<JournalError>,
+    /// A worker has panicked, and its block with it.
+    worker_lost: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -94,7 +117,7 @@ impl Pipeline {
         jobs: Sender<Job>,
         give_back: Sender<BlockBuffer>,
         shared: Arc<Shared>,
-        depth: usize,
+        limits: Limits,
     ) -> Self {
         let slots = give_back.len();
         Pipeline {
@@ -103,10 +126,12 @@ impl Pipeline {
             jobs,
             give_back,
             shared,
-            depth,
+            limits,
             work: VecDeque::with_capacity(2 * slots),
             entries: VecDeque::with_capacity(slots + 1),
             next_ticket: 0,
+            next_number: 0,
+            examining: 0,
             writing: 0,
             sync: None,
             sync_wanted: false,
@@ -116,6 +141,7 @@ impl Pipeline {
             slots,
             ending: None,
             failed: None,
+            worker_lost: false,
         }
     }
 
@@ -123,6 +149,10 @@ impl Pipeline {
     pub(super) fn run(mut self) -> Result<Option<JournalEnd>, JournalError> {
         loop {
             let stepped = self.step();
+            if self.worker_lost {
+                // Nothing can be settled any more. The appender finds nobody here.
+                return Err(JournalError::HelperGone);
+            }
             if let Err(error) = stepped {
                 self.failed.get_or_insert(error);
             }
@@ -153,6 +183,7 @@ impl Pipeline {
     /// Takes what has come, places what may be placed, starts what may be started.
     fn step(&mut self) -> Result<(), JournalError> {
         self.place_work()?;
+        self.start_examining()?;
         self.start_sync()?;
         let event = match self.wait_limit() {
             None => self
@@ -174,7 +205,8 @@ impl Pipeline {
 
     /// How long nothing needs to be done if nothing comes.
     fn wait_limit(&self) -> Option<Duration> {
-        if self.ending.is_some() && self.writing == 0 && self.sync.is_none() {
+        let idle = self.writing == 0 && self.examining == 0 && self.sync.is_none();
+        if self.ending.is_some() && idle {
             return Some(Duration::ZERO);
         }
         // Looked at again from time to time while anything is on its way: the appender takes slots
@@ -191,7 +223,15 @@ impl Pipeline {
 
     fn take(&mut self, event: Event) -> Result<(), JournalError> {
         match event {
-            Event::Block(block) => self.work.push_back(Work::Block(block)),
+            Event::Block(block) => {
+                let number = self.next_number;
+                self.next_number += 1;
+                self.work.push_back(Work::Block(Staged {
+                    number,
+                    block: Some(block),
+                    examined: false,
+                }));
+            }
             Event::Record(kind, payload) => self.work.push_back(Work::Record(kind, payload)),
             Event::Gap {
                 last_sequence,
@@ -209,6 +249,11 @@ impl Pipeline {
             Event::Finish => self.ending = Some(Ending::Finish),
             Event::Close => {
                 self.ending.get_or_insert(Ending::Close);
+            }
+            Event::Examined { number, block } => self.examined(number, block),
+            Event::WorkerLost => {
+                self.worker_lost = true;
+                return Err(JournalError::HelperGone);
             }
             Event::Written {
                 ticket,
@@ -231,20 +276,58 @@ impl Pipeline {
         Ok(())
     }
 
+    /// Hands blocks to the workers that examine them, as many as may be under way.
+    fn start_examining(&mut self) -> Result<(), JournalError> {
+        for work in &mut self.work {
+            if self.examining >= self.limits.examining {
+                break;
+            }
+            if let Work::Block(staged) = work
+                && !staged.examined
+                && let Some(block) = staged.block.take()
+            {
+                self.examining += 1;
+                let number = staged.number;
+                send(&self.jobs, Job::Examine { number, block })?;
+            }
+        }
+        Ok(())
+    }
+
+    fn examined(&mut self, number: u64, block: BlockBuffer) {
+        self.examining -= 1;
+        for work in &mut self.work {
+            if let Work::Block(staged) = work
+                && staged.number == number
+            {
+                staged.block = Some(block);
+                staged.examined = true;
+                return;
+            }
+        }
+    }
+
     /// Closes blocks and hands them to the workers, as many as may be under way.
     fn place_work(&mut self) -> Result<(), JournalError> {
         while self.failed.is_none() {
             match self.work.front_mut() {
-                Some(Work::Block(_)) if self.writing >= self.depth => return Ok(()),
-                Some(Work::Block(block)) if self.sink.is_full(block) => {
-                    self.settle(true)?;
-                    self.sink.seal()?;
-                    self.not_prepared = false;
-                    continue;
-                }
-                Some(Work::Block(block)) => {
+                Some(Work::Block(_)) if self.writing >= self.limits.depth => return Ok(()),
+                Some(Work::Block(Staged {
+                    block: Some(block),
+                    examined: true,
+                    ..
+                })) => {
+                    if self.sink.is_full(block) {
+                        self.settle(true)?;
+                        self.sink.seal()?;
+                        self.not_prepared = false;
+                        continue;
+                    }
                     let placed = self.sink.place_frames(block)?;
-                    let Some(Work::Block(block)) = self.work.pop_front() else {
+                    let Some(Work::Block(Staged {
+                        block: Some(block), ..
+                    })) = self.work.pop_front()
+                    else {
                         return Ok(());
                     };
                     let ticket = self.next_ticket;
@@ -257,15 +340,20 @@ impl Pipeline {
                         written: false,
                     });
                     self.writing += 1;
-                    self.send(Job::Write {
-                        ticket,
-                        block,
-                        alignment: placed.alignment,
-                        file: placed.file,
-                        offset: placed.offset,
-                    })?;
+                    send(
+                        &self.jobs,
+                        Job::Write {
+                            ticket,
+                            block,
+                            alignment: placed.alignment,
+                            file: placed.file,
+                            offset: placed.offset,
+                        },
+                    )?;
                     self.prepare_next()?;
                 }
+                // It comes when it is examined.
+                Some(Work::Block(_)) => return Ok(()),
                 Some(Work::Record(kind, payload)) => {
                     self.sink.put_record(*kind, payload)?;
                     self.work.pop_front();
@@ -285,19 +373,13 @@ impl Pipeline {
         Ok(())
     }
 
-    fn send(&self, job: Job) -> Result<(), JournalError> {
-        self.jobs
-            .try_send(job)
-            .map_err(|_| JournalError::HelperGone)
-    }
-
     fn prepare_next(&mut self) -> Result<(), JournalError> {
         if self.preparing || self.not_prepared {
             return Ok(());
         }
         if let Some((storage, bytes)) = self.sink.wants_next_file() {
             self.preparing = true;
-            self.send(Job::Prepare { storage, bytes })?;
+            send(&self.jobs, Job::Prepare { storage, bytes })?;
         }
         Ok(())
     }
@@ -369,7 +451,7 @@ impl Pipeline {
         self.sync_wanted &= self.writing > 0 || !self.work.is_empty();
         self.last_sync = Instant::now();
         self.sync = covered;
-        self.send(Job::Sync { file })
+        send(&self.jobs, Job::Sync { file })
     }
 
     fn synced(&mut self, result: io::Result<()>) -> Result<(), JournalError> {
@@ -414,6 +496,9 @@ impl Pipeline {
                 return Err(JournalError::HelperGone);
             };
             if let Err(error) = self.take(event) {
+                if self.worker_lost {
+                    return Err(error);
+                }
                 first_error.get_or_insert(error);
             }
         }
@@ -471,7 +556,13 @@ impl Pipeline {
                 continue;
             };
             if entry.last_sequence >= next {
-                self.work.push_front(Work::Block(block));
+                let number = self.next_number;
+                self.next_number += 1;
+                self.work.push_front(Work::Block(Staged {
+                    number,
+                    block: Some(block),
+                    examined: true,
+                }));
             } else {
                 block.clear();
                 let _ = self.give_back.try_send(block);
@@ -479,4 +570,8 @@ impl Pipeline {
         }
         Ok(())
     }
+}
+
+fn send(jobs: &Sender<Job>, job: Job) -> Result<(), JournalError> {
+    jobs.try_send(job).map_err(|_| JournalError::HelperGone)
 }
