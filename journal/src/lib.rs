@@ -40,6 +40,7 @@
 //! ```
 
 mod agent;
+mod ahead;
 mod block;
 mod body;
 mod buffer;

@@ -453,11 +453,18 @@ impl Sink {
         Ok(())
     }
 
+    /// Whether a sync failed, so that the sink must be opened again.
+    pub(crate) fn sync_failed(&self) -> bool {
+        self.sync_failed
+    }
+
     fn check_sync(&self) -> Result<(), JournalError> {
         if self.sync_failed {
-            let source = io::Error::other(
-                "an earlier sync failed; what followed `durable` must be written again",
-            );
+            let source = io::Error::other(format!(
+                "an earlier sync failed, and nothing behind sequence {} can be believed: retry, \
+                 and append again from `next_sequence` on",
+                self.positions.durable()
+            ));
             return Err(io_error(
                 "go on after the sync of",
                 &self.storage.describe(),

@@ -180,11 +180,10 @@ impl Pipeline {
         }
     }
 
-    /// Takes what has come, places what may be placed, starts what may be started.
+    /// Places what may be placed and starts what may be started, waits for something to come, and
+    /// takes it.
     fn step(&mut self) -> Result<(), JournalError> {
-        self.place_work()?;
-        self.start_examining()?;
-        self.start_sync()?;
+        self.advance()?;
         let event = match self.wait_limit() {
             None => self
                 .queue
@@ -203,10 +202,22 @@ impl Pipeline {
         Ok(())
     }
 
+    /// Places what may be placed and starts what may be started. Afterwards, if the appender has
+    /// no slot left and none is free, something is under way that will give one back.
+    fn advance(&mut self) -> Result<(), JournalError> {
+        self.place_work()?;
+        self.start_examining()?;
+        self.start_sync()
+    }
+
+    /// Whether a worker has something to do for a block or for a sync.
+    fn under_way(&self) -> bool {
+        self.examining > 0 || self.writing > 0 || self.sync.is_some()
+    }
+
     /// How long nothing needs to be done if nothing comes.
     fn wait_limit(&self) -> Option<Duration> {
-        let idle = self.writing == 0 && self.examining == 0 && self.sync.is_none();
-        if self.ending.is_some() && idle {
+        if self.ending.is_some() && !self.under_way() {
             return Some(Duration::ZERO);
         }
         // Looked at again from time to time while anything is on its way: the appender takes slots
@@ -574,4 +585,143 @@ impl Pipeline {
 
 fn send(jobs: &Sender<Job>, job: Job) -> Result<(), JournalError> {
     jobs.try_send(job).map_err(|_| JournalError::HelperGone)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{JournalConfig, WriteMode};
+    use crate::dictionary::Dictionary;
+    use crate::identity::JournalIdentity;
+    use crate::positions::JournalPositions;
+    use crate::staging::SlotMemory;
+    use crate::storage::{MemoryStorage, write_all};
+    use crossbeam_channel::bounded;
+    use selvedge_fabric::frame::{Flags, FrameHeader};
+
+    struct Random(u64);
+
+    impl Random {
+        fn below(&mut self, limit: u64) -> u64 {
+            self.0 ^= self.0 << 13;
+            self.0 ^= self.0 >> 7;
+            self.0 ^= self.0 << 17;
+            self.0 % limit
+        }
+    }
+
+    /// What a worker answers to a job.
+    fn work_on(job: Job) -> Event {
+        match job {
+            Job::Examine { number, mut block } => {
+                block.examine();
+                Event::Examined { number, block }
+            }
+            Job::Write {
+                ticket,
+                block,
+                alignment,
+                file,
+                offset,
+            } => Event::Written {
+                ticket,
+                result: write_all(&*file, block.closed_bytes(alignment), offset),
+                block,
+            },
+            Job::Sync { file } => Event::Synced(file.sync()),
+            Job::Prepare { storage, bytes } => {
+                Event::Prepared(storage.create(crate::format::TEMPORARY_NAME, bytes))
+            }
+        }
+    }
+
+    /// Appender, workers and helper take turns in an order drawn by `seed`. Whenever the helper
+    /// has nothing left to take and the appender has no slot, something must be under way: else
+    /// nobody would ever wake anybody again. How often the appender had no slot.
+    fn nobody_waits_for_nobody(seed: u64) -> u32 {
+        let mut random = Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
+        let slots = 2 + random.below(8) as usize;
+        let limits = Limits {
+            depth: 1 + random.below(4) as usize,
+            examining: 1 + random.below(3) as usize,
+        };
+        let config = JournalConfig {
+            block_bytes: 4096,
+            block_alignment: 64,
+            // Never full: sealing waits for the workers, which are not threads here.
+            segment_bytes: 4 << 20,
+            buffers: slots,
+            sync: match seed % 4 {
+                0 => SyncPolicy::OnlyAtClose,
+                1 => SyncPolicy::EveryBytes(6_000),
+                2 => SyncPolicy::EveryInterval(Duration::from_secs(3_600)),
+                _ => SyncPolicy::EveryBlock,
+            },
+            mode: WriteMode::HelperThread,
+            clock: || 1,
+            ..JournalConfig::default()
+        };
+        let sink = Sink::open(
+            Arc::new(MemoryStorage::new()),
+            &JournalIdentity::new("test", 1, 1).unwrap(),
+            1,
+            &Dictionary::default(),
+            &config,
+            JournalPositions::private(0),
+        )
+        .unwrap();
+        let (events, queue) = bounded(2 * slots + 8);
+        let (give_back, free) = bounded(slots);
+        for _ in 0..slots {
+            let slot = BlockBuffer::in_slot(SlotMemory::own(4096));
+            assert!(give_back.try_send(slot).is_ok());
+        }
+        let (jobs, work) = bounded(slots + 8);
+        let shared = Arc::new(Shared::default());
+        let mut pipeline = Pipeline::new(sink, queue, jobs, give_back, shared, limits);
+        let (mut held, mut under_way) = (None::<BlockBuffer>, Vec::new());
+        let (mut sequence, mut waited) = (0, 0);
+        for _ in 0..600 {
+            match random.below(4) {
+                0 => match &mut held {
+                    None => held = free.try_recv().ok(),
+                    Some(block) => {
+                        sequence += 1;
+                        let descriptor = FrameHeader::descriptor_word(7, 1, 64, Flags::NONE);
+                        let header =
+                            FrameHeader::new(1, sequence, sequence, 3, sequence, descriptor);
+                        block.push_frame(&header, &[5; 64]);
+                        if !block.fits(96) || random.below(3) > 0 {
+                            let block = held.take().unwrap();
+                            assert!(events.try_send(Event::Block(block)).is_ok());
+                        }
+                    }
+                },
+                1 => under_way.extend(work.try_recv()),
+                2 if !under_way.is_empty() => {
+                    let at = random.below(under_way.len() as u64) as usize;
+                    let event = work_on(under_way.swap_remove(at));
+                    assert!(events.try_send(event).is_ok());
+                }
+                _ => {
+                    while let Ok(event) = pipeline.queue.try_recv() {
+                        pipeline.take(event).unwrap();
+                    }
+                    pipeline.advance().unwrap();
+                    if held.is_none() && free.is_empty() {
+                        waited += 1;
+                        assert!(pipeline.under_way(), "seed {seed}: all wait");
+                    }
+                }
+            }
+        }
+        assert!(sequence > 50, "seed {seed}: {sequence}");
+        waited
+    }
+
+    #[test]
+    fn whoever_waits_for_a_slot_is_woken_in_whatever_order_things_happen() {
+        let waited: u32 = (0..2_000).map(nobody_waits_for_nobody).sum();
+        assert!(waited > 1_000, "{waited}");
+    }
 }
