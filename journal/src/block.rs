@@ -13,15 +13,21 @@ pub(crate) struct BlockBuffer {
     memory: SlotMemory,
     marks: Marks,
     used: usize,
-    /// Bytes that `body` and `contents` were computed over; 0 for not at all.
+    /// Bytes that `examination` was made of; 0 for not at all.
     examined: usize,
-    body: Body,
-    contents: Contents,
+    examination: Box<Examination>,
     pub(crate) frame_count: u32,
     pub(crate) first_sequence: u64,
     pub(crate) last_sequence: u64,
     pub(crate) first_timestamp: u64,
     pub(crate) last_timestamp: u64,
+}
+
+/// What was found out about a block apart from its place.
+#[derive(Default)]
+struct Examination {
+    body: Body,
+    contents: Contents,
 }
 
 /// What the chain says about a block when it is closed.
@@ -48,8 +54,7 @@ impl BlockBuffer {
             memory,
             used: BLOCK_HEADER_BYTES,
             examined: 0,
-            body: Body::default(),
-            contents: Contents::default(),
+            examination: Box::default(),
             frame_count: 0,
             first_sequence: 0,
             last_sequence: 0,
@@ -135,9 +140,10 @@ impl BlockBuffer {
             return;
         }
         let bytes = self.memory.bytes().get(..self.used).unwrap_or_default();
-        self.body.compute(bytes);
+        self.examination.body.compute(bytes);
         if self.frame_count > 0 {
-            self.contents
+            self.examination
+                .contents
                 .list(bytes.get(BLOCK_HEADER_BYTES..).unwrap_or_default());
         }
         self.examined = self.used;
@@ -145,7 +151,7 @@ impl BlockBuffer {
 
     /// What its frames may teach; of a block that was closed.
     pub(crate) fn contents(&self) -> &Contents {
-        &self.contents
+        &self.examination.contents
     }
 
     /// The bytes to write, once the block was closed.
@@ -180,8 +186,8 @@ impl BlockBuffer {
         let bytes = &mut self.memory.bytes_mut()[..end];
         bytes[used..].fill(0);
         bytes[..BLOCK_HEADER_BYTES].copy_from_slice(header.as_bytes());
-        header.hash = self.body.hash(&bytes[..used]);
-        header.crc32c = self.body.crc(&header);
+        header.hash = self.examination.body.hash(&bytes[..used]);
+        header.crc32c = self.examination.body.crc(&header);
         bytes[..BLOCK_HEADER_BYTES].copy_from_slice(header.as_bytes());
         header
     }

@@ -25,7 +25,7 @@ const fn multiply(a: u32, mut b: u32) -> u32 {
     let mut bit = ONE;
     while bit != 0 {
         // Without branches: what they depend on is as good as random.
-        product ^= b & ((a & bit) != 0) as u32 * u32::MAX;
+        product ^= b & (((a & bit) != 0) as u32).wrapping_neg();
         b = (b >> 1) ^ (POLYNOMIAL & (b & 1).wrapping_neg());
         bit >>= 1;
     }
