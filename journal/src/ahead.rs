@@ -13,7 +13,7 @@ use crate::segment::check_header;
 use crate::storage::{StorageFile, read_full};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::thread::{self, JoinHandle};
 use zerocopy::IntoBytes;
 
@@ -27,8 +27,13 @@ const PAUSE: u32 = 64;
 const MAX_THREADS: usize = 8;
 const BLOCKS_A_THREAD: usize = 2;
 
-/// The threads that read and check.
+/// The threads that read and check, started when there is a first block for them.
+#[derive(Clone, Default)]
 pub(crate) struct Checkers {
+    threads: Arc<OnceLock<Threads>>,
+}
+
+struct Threads {
     jobs: Option<Sender<Job>>,
     threads: Vec<JoinHandle<()>>,
 }
@@ -59,9 +64,24 @@ pub(crate) struct CheckedBlock {
 }
 
 impl Checkers {
+    /// For one segment's file.
+    pub(crate) fn ahead(&self, file: Arc<dyn StorageFile>, segment: u64) -> Ahead {
+        Ahead {
+            file,
+            segment,
+            checkers: self.clone(),
+            pending: VecDeque::new(),
+            next: 0,
+            pause: 0,
+            spare: Vec::new(),
+        }
+    }
+}
+
+impl Threads {
     /// Starts as many threads as there are cores, up to a sensible number. Where that fails there
     /// are fewer, or none.
-    pub(crate) fn start() -> Self {
+    fn start() -> Self {
         let count = thread::available_parallelism().map_or(1, usize::from);
         let (jobs, work) = bounded::<Job>(MAX_THREADS * BLOCKS_A_THREAD);
         let threads = (0..count.min(MAX_THREADS))
@@ -73,29 +93,19 @@ impl Checkers {
                     .ok()
             })
             .collect();
-        Checkers {
+        Threads {
             jobs: Some(jobs),
             threads,
         }
     }
 
-    /// For one segment's file.
-    pub(crate) fn ahead(&self, file: Arc<dyn StorageFile>, segment: u64) -> Option<Ahead> {
-        let jobs = self.jobs.clone().filter(|_| !self.threads.is_empty())?;
-        Some(Ahead {
-            file,
-            segment,
-            jobs,
-            limit: self.threads.len() * BLOCKS_A_THREAD,
-            pending: VecDeque::new(),
-            next: 0,
-            pause: 0,
-            spare: Vec::new(),
-        })
+    /// Blocks that may be under way at once.
+    fn limit(&self) -> usize {
+        self.threads.len() * BLOCKS_A_THREAD
     }
 }
 
-impl Drop for Checkers {
+impl Drop for Threads {
     fn drop(&mut self) {
         self.jobs = None;
         for thread in self.threads.drain(..) {
@@ -109,8 +119,7 @@ impl Drop for Checkers {
 pub(crate) struct Ahead {
     file: Arc<dyn StorageFile>,
     segment: u64,
-    jobs: Sender<Job>,
-    limit: usize,
+    checkers: Checkers,
     pending: VecDeque<Pending>,
     /// Where the block behind the last pending one begins.
     next: u64,
@@ -164,14 +173,19 @@ impl Ahead {
 
     /// Memory that is no longer needed.
     pub(crate) fn give_back(&mut self, memory: Vec<u8>) {
-        if self.spare.len() < self.limit {
+        if self.spare.len() < MAX_THREADS * BLOCKS_A_THREAD {
             self.spare.push(memory);
         }
     }
 
+    fn is_full(&self) -> bool {
+        let threads = self.checkers.threads.get();
+        threads.is_some_and(|threads| self.pending.len() >= threads.limit())
+    }
+
     /// Looks at the headers ahead and hands the blocks out.
     fn fill(&mut self, size: u64, alignment: usize) {
-        while self.pending.len() < self.limit {
+        while !self.is_full() {
             let mut front = [0; BLOCK_HEADER_BYTES];
             let read = read_full(&*self.file, &mut front, self.next);
             let header = match (read, BlockHeader::from_prefix(&front)) {
@@ -187,6 +201,10 @@ impl Ahead {
             if bytes < WORTH_IT || self.next + bytes as u64 > size {
                 return;
             }
+            let threads = self.checkers.threads.get_or_init(Threads::start);
+            let Some(jobs) = threads.jobs.as_ref().filter(|_| threads.limit() > 0) else {
+                return;
+            };
             let (answer, receiver) = bounded(1);
             let job = Job {
                 file: Arc::clone(&self.file),
@@ -197,7 +215,7 @@ impl Ahead {
                 memory: self.spare.pop().unwrap_or_default(),
                 answer,
             };
-            if self.jobs.send(job).is_err() {
+            if jobs.send(job).is_err() {
                 return;
             }
             self.pending.push_back(Pending {

@@ -132,7 +132,7 @@ impl SegmentReader {
 
     /// Has the blocks that come read and checked ahead, hashes and frames included.
     pub(crate) fn check_ahead(&mut self, checkers: &Checkers) {
-        self.ahead = checkers.ahead(Arc::clone(&self.file), self.header.segment_number);
+        self.ahead = Some(checkers.ahead(Arc::clone(&self.file), self.header.segment_number));
     }
 
     /// Whether the frames of the block that was read last are known to be right.

@@ -188,7 +188,7 @@ pub fn verify_in(
         options,
         progress,
         // Without hashes there is too little to do for other threads.
-        checkers: options.check_hashes.then(Checkers::start),
+        checkers: options.check_hashes.then(Checkers::default),
         hasher: options.digest.then(blake3::Hasher::new),
         before: None,
         root: None,
