@@ -1,5 +1,7 @@
 //! A block in memory: filled with frames, then closed with its header.
 
+use crate::body::Body;
+use crate::contents::Contents;
 use crate::format::{BLOCK_HEADER_BYTES, BLOCK_MAGIC, BlockHeader, BlockKind, frame_bytes_on_disk};
 use crate::marks::Marks;
 use crate::staging::SlotMemory;
@@ -11,11 +13,21 @@ pub(crate) struct BlockBuffer {
     memory: SlotMemory,
     marks: Marks,
     used: usize,
+    /// Bytes that `examination` was made of; 0 for not at all.
+    examined: usize,
+    examination: Box<Examination>,
     pub(crate) frame_count: u32,
     pub(crate) first_sequence: u64,
     pub(crate) last_sequence: u64,
     pub(crate) first_timestamp: u64,
     pub(crate) last_timestamp: u64,
+}
+
+/// What was found out about a block apart from its place.
+#[derive(Default)]
+struct Examination {
+    body: Body,
+    contents: Contents,
 }
 
 /// What the chain says about a block when it is closed.
@@ -32,7 +44,7 @@ pub(crate) struct BlockPlace {
 impl BlockBuffer {
     /// An empty block of at most `block_bytes`, header included.
     pub(crate) fn new(block_bytes: usize) -> Self {
-        Self::in_slot(SlotMemory::private(block_bytes))
+        Self::in_slot(SlotMemory::own(block_bytes))
     }
 
     /// An empty block in a slot of staging, as large as that.
@@ -41,6 +53,8 @@ impl BlockBuffer {
             marks: Marks::with_capacity(memory.len()),
             memory,
             used: BLOCK_HEADER_BYTES,
+            examined: 0,
+            examination: Box::default(),
             frame_count: 0,
             first_sequence: 0,
             last_sequence: 0,
@@ -54,6 +68,7 @@ impl BlockBuffer {
         self.memory.empty();
         self.marks.clear();
         self.used = BLOCK_HEADER_BYTES;
+        self.examined = 0;
         self.frame_count = 0;
     }
 
@@ -118,15 +133,37 @@ impl BlockBuffer {
         self.last_sequence = last_sequence;
     }
 
-    /// The bytes that [`Self::close`] gave, again.
+    /// Computes everything that does not depend on the block's place: most of what closing it
+    /// takes. May be done on any thread, before [`Self::close`], which else does it itself.
+    pub(crate) fn examine(&mut self) {
+        if self.examined == self.used {
+            return;
+        }
+        let bytes = self.memory.bytes().get(..self.used).unwrap_or_default();
+        self.examination.body.compute(bytes);
+        if self.frame_count > 0 {
+            self.examination
+                .contents
+                .list(bytes.get(BLOCK_HEADER_BYTES..).unwrap_or_default());
+        }
+        self.examined = self.used;
+    }
+
+    /// What its frames may teach; of a block that was closed.
+    pub(crate) fn contents(&self) -> &Contents {
+        &self.examination.contents
+    }
+
+    /// The bytes to write, once the block was closed.
     pub(crate) fn closed_bytes(&self, alignment: usize) -> &[u8] {
         let end = self.used.next_multiple_of(alignment);
         self.memory.bytes().get(..end).unwrap_or_default()
     }
 
-    /// Puts the header in front and zeros behind; returns the header and the bytes to write.
-    /// Closing again, after a failed write, gives the block for its new place.
-    pub(crate) fn close(&mut self, place: &BlockPlace) -> (BlockHeader, &[u8]) {
+    /// Puts the header in front and zeros behind. Closing again, after a failed write, gives the
+    /// block for its new place.
+    pub(crate) fn close(&mut self, place: &BlockPlace) -> BlockHeader {
+        self.examine();
         let mut header = BlockHeader {
             magic: BLOCK_MAGIC,
             kind: place.kind as u16,
@@ -149,9 +186,9 @@ impl BlockBuffer {
         let bytes = &mut self.memory.bytes_mut()[..end];
         bytes[used..].fill(0);
         bytes[..BLOCK_HEADER_BYTES].copy_from_slice(header.as_bytes());
-        header.hash = *blake3::hash(&bytes[..used]).as_bytes();
-        header.crc32c = header.compute_crc(&bytes[BLOCK_HEADER_BYTES..used]);
+        header.hash = self.examination.body.hash(&bytes[..used]);
+        header.crc32c = self.examination.body.crc(&header);
         bytes[..BLOCK_HEADER_BYTES].copy_from_slice(header.as_bytes());
-        (header, &self.memory.bytes()[..end])
+        header
     }
 }

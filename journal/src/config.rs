@@ -25,7 +25,8 @@ pub enum SyncPolicy {
 pub enum WriteMode {
     /// A helper thread hashes, writes and syncs; `append` never waits for the disk.
     HelperThread,
-    /// The calling thread does it all: for deterministic single-thread stepping.
+    /// The calling thread does it all: for deterministic single-thread stepping. It keeps nothing
+    /// back for the case of a failed sync: see [`JournalWriter::retry`](crate::JournalWriter::retry).
     Inline,
 }
 

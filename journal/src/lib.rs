@@ -40,9 +40,13 @@
 //! ```
 
 mod agent;
+mod ahead;
 mod block;
+mod body;
 mod buffer;
 mod config;
+mod contents;
+mod crc;
 mod dictionary;
 mod digest;
 mod error;

@@ -1,5 +1,6 @@
 //! Reading the blocks of one segment: the one place that checks a block's bytes.
 
+use crate::ahead::{Ahead, Checkers};
 use crate::error::{JournalError, io_error};
 use crate::fault::{BlockFault, SegmentFault};
 use crate::format::{
@@ -11,6 +12,7 @@ use crate::merkle::MerkleBuilder;
 use crate::storage::{Storage, StorageFile, read_full};
 use selvedge_fabric::frame::MAX_SEQUENCE;
 use std::ops::Range;
+use std::sync::Arc;
 use zerocopy::FromBytes;
 
 /// Bytes read ahead; the memory a reader takes unless a block is larger.
@@ -57,7 +59,7 @@ pub(crate) enum Step {
 
 /// One segment, read block by block.
 pub(crate) struct SegmentReader {
-    file: Box<dyn StorageFile>,
+    file: Arc<dyn StorageFile>,
     pub(crate) name: SegmentName,
     pub(crate) file_name: String,
     pub(crate) header: SegmentHeader,
@@ -70,6 +72,9 @@ pub(crate) struct SegmentReader {
     filled: usize,
     window_start: u64,
     payload: Range<usize>,
+    ahead: Option<Ahead>,
+    /// The frames of the block read last were found right.
+    frames_checked: bool,
 }
 
 impl SegmentReader {
@@ -80,9 +85,10 @@ impl SegmentReader {
         check_hashes: bool,
     ) -> Result<Self, JournalError> {
         let file_name = name.to_string();
-        let file = storage
+        let file: Arc<dyn StorageFile> = storage
             .open(&file_name, false)
-            .map_err(io_error("open", &file_name))?;
+            .map_err(io_error("open", &file_name))?
+            .into();
         let mut page = vec![0; SEGMENT_HEADER_BYTES];
         let read = read_full(&*file, &mut page, 0).map_err(io_error("read", &file_name))?;
         let fault = |fault| JournalError::Segment {
@@ -119,7 +125,40 @@ impl SegmentReader {
             filled: 0,
             window_start: 0,
             payload: 0..0,
+            ahead: None,
+            frames_checked: false,
         })
+    }
+
+    /// Has the blocks that come read and checked ahead, hashes and frames included.
+    pub(crate) fn check_ahead(&mut self, checkers: &Checkers) {
+        self.ahead = Some(checkers.ahead(Arc::clone(&self.file), self.header.segment_number));
+    }
+
+    /// Whether the frames of the block that was read last are known to be right.
+    pub(crate) fn frames_checked(&self) -> bool {
+        self.frames_checked
+    }
+
+    /// The next block, if it was found right ahead.
+    fn checked_ahead(&mut self) -> Result<Option<BlockHeader>, JournalError> {
+        let (size, alignment) = match &self.ahead {
+            Some(_) => (self.size()?, self.alignment()),
+            None => return Ok(None),
+        };
+        let Some(ahead) = &mut self.ahead else {
+            return Ok(None);
+        };
+        let Some(checked) = ahead.take(self.offset, size, alignment) else {
+            return Ok(None);
+        };
+        ahead.give_back(std::mem::replace(&mut self.window, checked.memory));
+        self.window_start = self.offset;
+        self.filled = checked.bytes;
+        let end = BLOCK_HEADER_BYTES + checked.header.payload_bytes as usize;
+        self.payload = BLOCK_HEADER_BYTES..end;
+        self.frames_checked = true;
+        Ok(Some(checked.header))
     }
 
     /// Checks that this segment follows on `before`: number, fabric, life, chain, sequence.
@@ -264,6 +303,7 @@ impl SegmentReader {
         let alignment = self.alignment();
         let check_hashes = self.check_hashes;
         let segment_number = self.header.segment_number;
+        self.frames_checked = false;
         let front = self.bytes_at(offset, BLOCK_HEADER_BYTES)?;
         let header_bytes = front.get(..BLOCK_HEADER_BYTES).unwrap_or(front);
         if header_bytes.iter().all(|&byte| byte == 0) {
@@ -318,10 +358,15 @@ impl SegmentReader {
     pub(crate) fn next_block(&mut self) -> Result<Step, JournalError> {
         let mut first = true;
         loop {
-            let block = match self.block_at(self.offset)? {
-                Ok(header) => check_chain(&header, &self.chain).map(|()| header),
-                Err(fault) => Err(fault),
+            let ahead = if first { self.checked_ahead()? } else { None };
+            let found = match ahead {
+                Some(header) => Ok(header),
+                None => self.block_at(self.offset)?,
             };
+            let block = found.and_then(|header| {
+                check_chain(&header, &self.chain)?;
+                Ok(header)
+            });
             match block {
                 Ok(header) => {
                     self.offset +=
@@ -380,7 +425,11 @@ impl SegmentReader {
 }
 
 /// What the header of a whole block must say at this place.
-fn check_header(header: &BlockHeader, segment: u64, offset: u64) -> Result<(), BlockFault> {
+pub(crate) fn check_header(
+    header: &BlockHeader,
+    segment: u64,
+    offset: u64,
+) -> Result<(), BlockFault> {
     let misplaced = |what, expected, found| {
         Err(BlockFault::Misplaced {
             what,

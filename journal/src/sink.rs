@@ -346,6 +346,13 @@ impl Sink {
     }
 
     fn learn(&mut self, header: &BlockHeader, block: &BlockBuffer) {
+        let teaches = |message_type| self.dictionary.is_directory(message_type);
+        if let Some(sources) = block.contents().plain(teaches) {
+            for &(source, last) in sources {
+                self.sources.set(source, last);
+            }
+            return;
+        }
         let (sources, dictionary, news) = (&mut self.sources, &mut self.dictionary, &mut self.news);
         let walked = walk(header, block.payload(), |header, payload| {
             sources.learn(header, payload);
@@ -476,11 +483,18 @@ impl Sink {
         Ok(())
     }
 
+    /// Whether a sync failed, so that the sink must be opened again.
+    pub(crate) fn sync_failed(&self) -> bool {
+        self.sync_failed
+    }
+
     fn check_sync(&self) -> Result<(), JournalError> {
         if self.sync_failed {
-            let source = io::Error::other(
-                "an earlier sync failed; what followed `durable` must be written again",
-            );
+            let source = io::Error::other(format!(
+                "an earlier sync failed, and nothing behind sequence {} can be believed: retry, \
+                 and append again from `next_sequence` on",
+                self.positions.durable()
+            ));
             return Err(io_error(
                 "go on after the sync of",
                 &self.storage.describe(),
@@ -728,7 +742,7 @@ fn close_block(
         previous_hash: chain.hash,
         alignment: segment.header.block_alignment as usize,
     };
-    block.close(&place).0
+    block.close(&place)
 }
 
 /// Bytes of a segment's name: numbers beyond their digits would not be found again.

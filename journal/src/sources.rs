@@ -21,7 +21,8 @@ impl SourcePositions {
         }
     }
 
-    fn set(&mut self, source: SourceId, sequence: u64) {
+    /// Takes note of the last source sequence of a source.
+    pub(crate) fn set(&mut self, source: SourceId, sequence: u64) {
         if let Some(place) = self.last.get_mut(usize::from(source)) {
             *place = sequence;
         }

@@ -1,5 +1,6 @@
 //! Checking every byte of a journal.
 
+use crate::ahead::Checkers;
 use crate::dictionary::Dictionary;
 use crate::error::{JournalError, io_error};
 use crate::fault::{BlockFault, SegmentFault};
@@ -186,6 +187,8 @@ pub fn verify_in(
         storage,
         options,
         progress,
+        // Without hashes there is too little to do for other threads.
+        checkers: options.check_hashes.then(Checkers::default),
         hasher: options.digest.then(blake3::Hasher::new),
         before: None,
         root: None,
@@ -230,6 +233,7 @@ struct Verifier<'a> {
     storage: &'a dyn Storage,
     options: &'a VerifyOptions,
     progress: &'a mut dyn FnMut(&Progress),
+    checkers: Option<Checkers>,
     hasher: Option<blake3::Hasher>,
     /// The segment before, and where its chain ended.
     before: Option<(SegmentHeader, Chain)>,
@@ -281,6 +285,9 @@ impl Verifier<'_> {
             let missing = matches!(fault, SegmentFault::Missing { .. });
             let last = missing.then(|| name.first_sequence.saturating_sub(1));
             self.damage(name, None, 0, first, last, fault.to_string());
+        }
+        if let Some(checkers) = &self.checkers {
+            segment.check_ahead(checkers);
         }
         let sealed = self.blocks(&mut segment, last)?;
         self.report.sealed_segments += u64::from(sealed);
@@ -416,7 +423,9 @@ impl Verifier<'_> {
                 if let Some(hasher) = &mut self.hasher {
                     hasher.update(payload);
                 }
-                walk(block, payload, |_, _| ())?;
+                if !segment.frames_checked() {
+                    walk(block, payload, |_, _| ())?;
+                }
             }
             Some(BlockKind::Dictionary) => {
                 dictionary.decode(payload).map_err(BlockFault::Payload)?;

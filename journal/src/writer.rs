@@ -149,7 +149,7 @@ impl JournalWriter {
                 let taken = take_over(&mut sink, &path, identity)?;
                 (Staging::shared(&path, layout, identity)?, taken)
             }
-            None => (Staging::private(layout), 0),
+            None => (Staging::private(layout)?, 0),
         };
         let mut staging = staging.into_slots();
         let next_sequence = sink.next_sequence();
@@ -354,7 +354,7 @@ impl JournalWriter {
         if self.staging.is_none()
             && let Back::Helper(helper) = &mut self.back
         {
-            self.staging = helper.free_block();
+            self.staging = helper.free_block()?;
         }
         Ok(self.staging.is_some())
     }
@@ -410,17 +410,31 @@ impl JournalWriter {
         }
     }
 
-    /// After an error of the disk: tries again what failed. Nothing appended is lost meanwhile.
-    /// With a helper thread the journal is opened again at what the disk holds, and written on
-    /// from staging, after a failed sync too. Inline a failed sync cannot be tried again: what
-    /// was not durable must then be taken from the stream again by opening the journal anew.
+    /// After an error of the disk: tries again what failed.
+    ///
+    /// With a helper thread nothing appended is lost: the journal is opened again at what the disk
+    /// holds, and written on from staging, after a failed sync too. Inline that holds for a failed
+    /// write. After a failed sync the inline writer no longer has what was not durable: it cuts
+    /// that off, goes back to behind [`JournalPositions::durable`], and
+    /// [`JournalPositions::recorded`] with it; every frame from [`Self::next_sequence`] on must be
+    /// appended again. Until then every call fails.
     ///
     /// # Errors
     /// Inline the disk's error itself; with a helper thread the next call reports it.
     pub fn retry(&mut self) -> Result<(), JournalError> {
-        match &self.back {
+        match &mut self.back {
             Back::Helper(helper) => {
                 helper.retry();
+                Ok(())
+            }
+            Back::Inline(sink) if sink.sync_failed() => {
+                sink.reopen()?;
+                if let Some(staging) = &mut self.staging {
+                    staging.clear();
+                }
+                self.next_sequence = sink.next_sequence();
+                self.last_timestamp = sink.last_timestamp();
+                self.positions.set_recorded(self.next_sequence - 1);
                 Ok(())
             }
             _ => self.flush(),

@@ -4,15 +4,16 @@ mod common;
 
 use common::*;
 use proptest::prelude::*;
-use selvedge_journal::storage::{Faults, MemoryStorage};
+use selvedge_journal::storage::{Faults, MemoryStorage, Storage, StorageFile};
 use selvedge_journal::{
     Append, Dictionary, JournalConfig, JournalError, JournalReader, JournalWriter, ReadOptions,
     SyncPolicy, Verdict, VerifyOptions, WriteMode, verify,
 };
-use std::io::{BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 #[test]
@@ -238,26 +239,163 @@ fn after_a_failed_sync_nothing_more_is_called_durable() {
         assert!(failed.to_string().contains("sync"), "{failed}");
         assert_eq!(positions.durable(), 50);
         storage.set_faults(Faults::default());
-        let _ = writer.retry();
-        if mode == WriteMode::HelperThread {
+        if mode == WriteMode::Inline {
+            // It kept nothing, and says what to do, even if the disk then claims to be well.
+            let error = writer.request_sync().unwrap_err();
+            assert!(error.to_string().contains("sequence 50"), "{error}");
+            assert_eq!(positions.durable(), 50);
+            writer.retry().unwrap();
+            assert_eq!((writer.next_sequence(), positions.recorded()), (51, 50));
+        } else {
             // It cuts what it cannot believe and writes it again from staging.
-            append_to(&mut writer, 70);
-            writer.finish().unwrap();
-            let found = storage.after_power_loss(7);
-            let report = check(&found);
-            assert_eq!(report.verdict, Verdict::Sealed, "{report:?}");
-            assert_eq!(report.recoveries.len(), 1);
-            assert_eq!(read_all(&mut reader(&found).unwrap()).unwrap(), 70);
-            continue;
+            writer.retry().unwrap();
         }
-        // Inline there is no staging to write it from, even if the disk then claims to be well.
-        assert!(writer.request_sync().is_err());
-        assert_eq!(positions.durable(), 50);
-        assert!(writer.finish().is_err());
-        // A new writer starts from what is there.
+        append_to(&mut writer, 70);
+        writer.finish().unwrap();
+        assert_eq!(positions.durable(), 70);
         let found = storage.after_power_loss(7);
-        let writer = open(&found, &config).unwrap();
-        assert!(writer.next_sequence() > 50);
+        let report = check(&found);
+        assert_eq!(report.verdict, Verdict::Sealed, "{report:?}");
+        assert_eq!(report.recoveries.len(), 1);
+        assert_eq!(read_all(&mut reader(&found).unwrap()).unwrap(), 70);
+    }
+}
+
+/// Inline, after a failed sync, and nothing done about it: no call claims success.
+#[test]
+fn inline_a_failed_sync_is_not_passed_over() {
+    let storage = MemoryStorage::new();
+    let mut writer = open(&storage, &small()).unwrap();
+    append_to(&mut writer, 50);
+    storage.set_faults(Faults {
+        syncs_left: Some(0),
+        ..Faults::default()
+    });
+    assert!(writer.request_sync().is_err());
+    storage.set_faults(Faults::default());
+    assert!(writer.request_sync().is_err());
+    assert_eq!(writer.positions().durable(), 0);
+    assert!(writer.finish().is_err());
+}
+
+/// A disk whose driver is not only wrong but gone: the thread that uses it panics.
+#[derive(Debug)]
+struct Panicking {
+    disk: MemoryStorage,
+    on_write: bool,
+    left: Arc<AtomicU32>,
+}
+
+impl Panicking {
+    fn count_down(left: &AtomicU32) {
+        let before = left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
+            left.checked_sub(1)
+        });
+        assert!(before.is_ok(), "the disk is gone, as this test wants it");
+    }
+}
+
+impl Storage for Panicking {
+    fn describe(&self) -> String {
+        self.disk.describe()
+    }
+    fn list(&self) -> io::Result<Vec<String>> {
+        self.disk.list()
+    }
+    fn create(&self, name: &str, bytes: u64) -> io::Result<Box<dyn StorageFile>> {
+        Ok(Box::new(PanickingFile {
+            file: self.disk.create(name, bytes)?,
+            left: self.on_write.then(|| Arc::clone(&self.left)),
+        }))
+    }
+    fn open(&self, name: &str, write: bool) -> io::Result<Box<dyn StorageFile>> {
+        self.disk.open(name, write)
+    }
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        if !self.on_write {
+            Self::count_down(&self.left);
+        }
+        self.disk.rename(from, to)
+    }
+    fn remove(&self, name: &str) -> io::Result<()> {
+        self.disk.remove(name)
+    }
+    fn sync_directory(&self) -> io::Result<()> {
+        self.disk.sync_directory()
+    }
+    fn lock(&self) -> io::Result<Box<dyn std::any::Any + Send>> {
+        self.disk.lock()
+    }
+}
+
+#[derive(Debug)]
+struct PanickingFile {
+    file: Box<dyn StorageFile>,
+    left: Option<Arc<AtomicU32>>,
+}
+
+impl StorageFile for PanickingFile {
+    fn size(&self) -> io::Result<u64> {
+        self.file.size()
+    }
+    fn read_at(&self, into: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.file.read_at(into, offset)
+    }
+    fn write_at(&self, from: &[u8], offset: u64) -> io::Result<usize> {
+        if let Some(left) = &self.left {
+            Panicking::count_down(left);
+        }
+        self.file.write_at(from, offset)
+    }
+    fn resize(&self, bytes: u64) -> io::Result<()> {
+        self.file.resize(bytes)
+    }
+    fn sync(&self) -> io::Result<()> {
+        self.file.sync()
+    }
+}
+
+/// A thread of the journal that is gone gives no slot back: to answer "would block" then would be
+/// for ever.
+#[test]
+fn a_thread_that_panics_is_an_error_and_not_a_wait_for_ever() {
+    // Writes are made by workers, the names of segments are given by the thread above them.
+    for (on_write, left) in [(true, 12), (false, 1)] {
+        let disk = MemoryStorage::new();
+        let storage = Panicking {
+            disk: disk.clone(),
+            on_write,
+            left: Arc::new(AtomicU32::new(left)),
+        };
+        let config = JournalConfig {
+            mode: WriteMode::HelperThread,
+            buffers: 4,
+            ..small()
+        };
+        let mut writer = JournalWriter::open_in(
+            Arc::new(storage),
+            &identity(),
+            1,
+            &Dictionary::default(),
+            &config,
+        )
+        .unwrap();
+        let error = loop {
+            let (header, payload) = frame(writer.next_sequence());
+            match writer.append(&header, &payload) {
+                Ok(Append::Done) => {}
+                Ok(Append::WouldBlock) => std::thread::yield_now(),
+                Err(error) => break error,
+            }
+        };
+        assert!(matches!(error, JournalError::HelperGone), "{error}");
+        drop(writer);
+        // What is on disk is what a crash leaves.
+        assert!(check(&disk).verdict <= Verdict::TornTail);
+        let mut writer = open(&disk, &config).unwrap();
+        append_to(&mut writer, 2_000);
+        writer.finish().unwrap();
+        assert_eq!(check(&disk).verdict, Verdict::Sealed);
     }
 }
 

@@ -7,10 +7,51 @@ use selvedge_fabric::frame::Flags;
 use selvedge_journal::format::{BLOCK_HEADER_BYTES, BlockHeader};
 use selvedge_journal::storage::{MemoryStorage, Storage};
 use selvedge_journal::{
-    JournalError, JournalReader, ReadOptions, Tail, Verdict, VerifyOptions, verify_in,
+    JournalConfig, JournalError, JournalReader, ReadOptions, Tail, Verdict, VerifyOptions,
+    verify_in,
 };
 use std::sync::Arc;
 use zerocopy::IntoBytes;
+
+/// Blocks large enough to be checked ahead, by other threads: what is found does not depend on it.
+#[test]
+fn in_large_blocks_too_every_change_is_found_and_named() {
+    let config = JournalConfig {
+        block_bytes: 128 << 10,
+        block_alignment: 4096,
+        segment_bytes: 1 << 20,
+        ..small()
+    };
+    let storage = journal(20_000, 20_000, &config);
+    let report = check(&storage);
+    assert_eq!((report.verdict, report.frames), (Verdict::Sealed, 20_000));
+    for name in segments(&storage) {
+        let whole = storage.content(&name).unwrap();
+        let blocks = block_offsets(&whole);
+        for (number, &start) in blocks.iter().enumerate() {
+            let end = blocks.get(number + 1).copied().unwrap_or(whole.len());
+            if end - start < 64 << 10 {
+                continue;
+            }
+            // Every field of the header, the first frames, the middle, the padding at the end.
+            let places = (0..BLOCK_HEADER_BYTES).step_by(7).chain([
+                BLOCK_HEADER_BYTES,
+                BLOCK_HEADER_BYTES + 33,
+                (end - start) / 2,
+                end - start - 1,
+            ]);
+            for (nth, place) in places.enumerate() {
+                storage.change(&name, |data| data[start + place] ^= 1 << (nth % 8));
+                let report = check(&storage);
+                assert_eq!(report.verdict, Verdict::Damaged, "{name} {start}+{place}");
+                let damage = &report.damage[0];
+                assert_eq!((&damage.file, damage.offset), (&name, start as u64));
+                storage.change(&name, |data| data[start + place] ^= 1 << (nth % 8));
+            }
+        }
+    }
+    assert_eq!(check(&storage), report);
+}
 
 /// Two sealed segments of 12 and 8 frames.
 fn two_segments() -> MemoryStorage {

@@ -1,6 +1,7 @@
 //! Staging memory, private or shared, handed out slot by slot.
 
 use super::layout::{StagingLayout, control, header};
+use super::pages::Pages;
 use super::{STAGING_MAGIC, STAGING_VERSION};
 use crate::buffer::AlignedBuffer;
 use crate::error::{JournalError, io_error};
@@ -13,19 +14,46 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+/// The memory that slots lie in.
+enum Memory {
+    Private(Pages),
+    Shared(MmapRaw),
+}
+
+impl Memory {
+    #[inline]
+    fn start(&self) -> *mut u8 {
+        match self {
+            Memory::Private(pages) => pages.start(),
+            Memory::Shared(map) => map.as_mut_ptr(),
+        }
+    }
+}
+
 /// Staging of one writer.
 pub(crate) struct Staging {
     slots: Vec<SlotMemory>,
 }
 
 impl Staging {
-    /// Staging in this process's own memory: lost with it.
-    pub(crate) fn private(layout: StagingLayout) -> Self {
-        Staging {
+    /// Staging in this process's own memory: lost with it. In huge pages where the host has them:
+    /// a disk takes its data from few large pieces much faster than from many small ones.
+    pub(crate) fn private(layout: StagingLayout) -> Result<Self, JournalError> {
+        let pages = Pages::new(layout.slots * layout.slot_bytes)
+            .map_err(io_error("reserve memory for", "staging"))?;
+        let memory = Arc::new(Memory::Private(pages));
+        Ok(Staging {
             slots: (0..layout.slots)
-                .map(|_| SlotMemory::private(layout.slot_bytes))
+                .map(|slot| SlotMemory {
+                    bytes: SlotBytes::Slot {
+                        memory: Arc::clone(&memory),
+                        offset: slot * layout.slot_bytes,
+                        length: layout.slot_bytes,
+                    },
+                    control: None,
+                })
                 .collect(),
-        }
+        })
     }
 
     /// Staging in a new file at `path`, which replaces one that is there. What the old one holds
@@ -62,7 +90,7 @@ impl Staging {
             .map_err(io_error("map", &name))?;
         // Neither is needed for correctness.
         let _ = map.advise(Advice::DontFork);
-        let map = Arc::new(map);
+        let map = Arc::new(Memory::Shared(map));
         let word = |index: usize| SlotControl::word_at(&map, index * 8);
         word(header::SLOTS).store(layout.slots as u64, Ordering::Relaxed);
         word(header::SLOT_BYTES).store(layout.slot_bytes as u64, Ordering::Relaxed);
@@ -74,8 +102,8 @@ impl Staging {
         Ok(Staging {
             slots: (0..layout.slots)
                 .map(|slot| SlotMemory {
-                    bytes: SlotBytes::Shared {
-                        map: Arc::clone(&map),
+                    bytes: SlotBytes::Slot {
+                        memory: Arc::clone(&map),
                         offset: layout.slot_offset(slot),
                         length: layout.slot_bytes,
                     },
@@ -101,26 +129,26 @@ pub(crate) struct SlotMemory {
 }
 
 enum SlotBytes {
-    Private(AlignedBuffer),
-    Shared {
-        map: Arc<MmapRaw>,
+    Own(AlignedBuffer),
+    Slot {
+        memory: Arc<Memory>,
         offset: usize,
         length: usize,
     },
 }
 
 impl SlotMemory {
-    /// Memory of this process alone.
-    pub(crate) fn private(bytes: usize) -> Self {
+    /// Memory of its own, which can grow.
+    pub(crate) fn own(bytes: usize) -> Self {
         SlotMemory {
-            bytes: SlotBytes::Private(AlignedBuffer::new(bytes)),
+            bytes: SlotBytes::Own(AlignedBuffer::new(bytes)),
             control: None,
         }
     }
 
-    /// Grows private memory to at least `bytes`; a shared slot stays as large as it is.
+    /// Grows its own memory to at least `bytes`; a slot of staging stays as large as it is.
     pub(crate) fn grow(&mut self, bytes: usize) {
-        if let SlotBytes::Private(buffer) = &mut self.bytes {
+        if let SlotBytes::Own(buffer) = &mut self.bytes {
             buffer.grow(bytes);
         }
     }
@@ -128,23 +156,23 @@ impl SlotMemory {
     #[inline]
     pub(crate) fn len(&self) -> usize {
         match &self.bytes {
-            SlotBytes::Private(buffer) => buffer.len(),
-            SlotBytes::Shared { length, .. } => *length,
+            SlotBytes::Own(buffer) => buffer.len(),
+            SlotBytes::Slot { length, .. } => *length,
         }
     }
 
     #[inline]
     pub(crate) fn bytes(&self) -> &[u8] {
         match &self.bytes {
-            SlotBytes::Private(buffer) => buffer.bytes(),
-            SlotBytes::Shared {
-                map,
+            SlotBytes::Own(buffer) => buffer.bytes(),
+            SlotBytes::Slot {
+                memory,
                 offset,
                 length,
             } => {
-                // SAFETY: the layout puts the range inside the mapping, which `map` keeps; only
-                // the owner of this slot writes it, other processes map the file for reading.
-                unsafe { std::slice::from_raw_parts(map.as_ptr().add(*offset), *length) }
+                // SAFETY: the range lies inside the memory, which `memory` keeps, and is this slot's
+                // alone: only its owner writes it, other processes map the file for reading.
+                unsafe { std::slice::from_raw_parts(memory.start().add(*offset), *length) }
             }
         }
     }
@@ -152,14 +180,14 @@ impl SlotMemory {
     #[inline]
     pub(crate) fn bytes_mut(&mut self) -> &mut [u8] {
         match &mut self.bytes {
-            SlotBytes::Private(buffer) => buffer.bytes_mut(),
-            SlotBytes::Shared {
-                map,
+            SlotBytes::Own(buffer) => buffer.bytes_mut(),
+            SlotBytes::Slot {
+                memory,
                 offset,
                 length,
             } => {
                 // SAFETY: as above, and `&mut self` makes this the only reference in the process.
-                unsafe { std::slice::from_raw_parts_mut(map.as_mut_ptr().add(*offset), *length) }
+                unsafe { std::slice::from_raw_parts_mut(memory.start().add(*offset), *length) }
             }
         }
     }
@@ -199,7 +227,7 @@ impl SlotMemory {
 }
 
 struct SlotControl {
-    map: Arc<MmapRaw>,
+    map: Arc<Memory>,
     offset: usize,
 }
 
@@ -210,9 +238,9 @@ impl SlotControl {
     }
 
     #[inline]
-    fn word_at(map: &Arc<MmapRaw>, offset: usize) -> &AtomicU64 {
+    fn word_at(map: &Memory, offset: usize) -> &AtomicU64 {
         // SAFETY: the layout puts header and control words inside the mapping, at multiples of
         // eight from a page; they are never accessed but as atomics.
-        unsafe { AtomicU64::from_ptr(map.as_mut_ptr().add(offset).cast()) }
+        unsafe { AtomicU64::from_ptr(map.start().add(offset).cast()) }
     }
 }

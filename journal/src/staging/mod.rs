@@ -8,6 +8,7 @@
 
 mod layout;
 mod memory;
+mod pages;
 mod recover;
 mod view;
 

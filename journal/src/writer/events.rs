@@ -24,6 +24,8 @@ pub(super) enum Event {
     Finish,
     /// The writer is gone: write what there is, and end.
     Close,
+    /// What does not depend on a block's place is computed.
+    Examined { number: u64, block: BlockBuffer },
     /// A block was written, or not.
     Written {
         ticket: u64,
@@ -34,4 +36,6 @@ pub(super) enum Event {
     Synced(io::Result<()>),
     /// The next segment's file was made, or not.
     Prepared(io::Result<Box<dyn StorageFile>>),
+    /// A worker has panicked: what it had under way never comes back.
+    WorkerLost,
 }

@@ -2,7 +2,7 @@
 
 use super::control::Control;
 use super::events::Event;
-use super::pipeline::Pipeline;
+use super::pipeline::{Limits, Pipeline};
 use super::workers;
 use crate::block::BlockBuffer;
 use crate::error::{JournalError, io_error};
@@ -11,13 +11,16 @@ use crate::positions::AlarmState;
 use crate::recovery::JournalEnd;
 use crate::sink::Sink;
 use crate::staging::SlotMemory;
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 
 /// Records and orders that may wait beside the blocks.
 const SPARE_EVENTS: usize = 64;
+
+/// The most blocks examined at once: more cores than this a journal does not take.
+const MAX_EXAMINING: usize = 4;
 
 /// The appender's end.
 pub(super) struct Helper {
@@ -47,10 +50,20 @@ impl Helper {
             let _ = give_back.try_send(BlockBuffer::in_slot(slot));
         }
         let (jobs, work) = bounded(count + SPARE_EVENTS);
-        // One more than writes under way: a sync or a new segment's file beside them.
-        let workers = workers::start(depth + 2, &work, &events)?;
+        let examining = thread::available_parallelism()
+            .map_or(1, usize::from)
+            .min(MAX_EXAMINING);
+        // A sync and a new segment's file beside the writes and examinations under way.
+        let workers = workers::start(depth + examining + 2, &work, &events)?;
         let shared = Arc::new(Shared::default());
-        let pipeline = Pipeline::new(sink, queue, jobs, give_back, Arc::clone(&shared), depth);
+        let pipeline = Pipeline::new(
+            sink,
+            queue,
+            jobs,
+            give_back,
+            Arc::clone(&shared),
+            Limits { depth, examining },
+        );
         let thread = thread::Builder::new()
             .name("journal-write".to_owned())
             .spawn(move || {
@@ -76,8 +89,13 @@ impl Helper {
     }
 
     /// A block that is not in use; `None` when all wait for the disk.
-    pub(super) fn free_block(&mut self) -> Option<BlockBuffer> {
-        self.free.try_recv().ok()
+    pub(super) fn free_block(&mut self) -> Result<Option<BlockBuffer>, JournalError> {
+        match self.free.try_recv() {
+            Ok(block) => Ok(Some(block)),
+            Err(TryRecvError::Empty) => Ok(None),
+            // Nobody is left to give one back: to call that waiting would be for ever.
+            Err(TryRecvError::Disconnected) => Err(JournalError::HelperGone),
+        }
     }
 
     fn send(&self, event: Event) -> Result<(), JournalError> {

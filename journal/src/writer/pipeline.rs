@@ -1,7 +1,8 @@
-//! The helper thread: hashes blocks while others are being written and synced.
+//! The helper thread: keeps blocks in order while others work on them.
 //!
-//! Blocks are closed here one after the other (each needs the hash of the one before), written by
-//! worker threads, several at once, and synced by a worker too, while further blocks are closed
+//! Blocks are examined by worker threads, several at once: that is most of hashing them. Then they
+//! are closed here one after the other (each needs the hash of the one before), and written by
+//! workers, several at once, and synced by a worker too, while further blocks are examined, closed
 //! and written. A block keeps its slot of staging until it is durable, so that after any error
 //! the journal is simply opened again at what the disk holds, and written on from staging: one
 //! way of recovering for a crash, a full disk and a failed sync.
@@ -49,9 +50,27 @@ struct SyncUnderWay {
     sequence: u64,
 }
 
+/// A block of frames that has no place yet.
+struct Staged {
+    /// Its place in the order in which blocks came, for whoever examines it.
+    number: u64,
+    /// `None` while a worker has it.
+    block: Option<BlockBuffer>,
+    examined: bool,
+}
+
+/// How much may be under way at once.
+#[derive(Clone, Copy)]
+pub(super) struct Limits {
+    /// Writes.
+    pub(super) depth: usize,
+    /// Blocks being examined.
+    pub(super) examining: usize,
+}
+
 /// Something for the disk, in the order in which it must come.
 enum Work {
-    Block(BlockBuffer),
+    Block(Staged),
     Record(BlockKind, Vec<u8>),
     Gap {
         last_sequence: u64,
@@ -66,12 +85,14 @@ pub(super) struct Pipeline {
     jobs: Sender<Job>,
     give_back: Sender<BlockBuffer>,
     shared: Arc<Shared>,
-    depth: usize,
+    limits: Limits,
     /// What has come and is not yet placed.
     work: VecDeque<Work>,
     /// What is placed and not yet durable, in order.
     entries: VecDeque<Entry>,
     next_ticket: u64,
+    next_number: u64,
+    examining: usize,
     writing: usize,
     sync: Option<SyncUnderWay>,
     sync_wanted: bool,
@@ -82,6 +103,8 @@ pub(super) struct Pipeline {
     slots: usize,
     ending: Option<Ending>,
     failed: Option<JournalError>,
+    /// A worker has panicked, and its block with it.
+    worker_lost: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -97,7 +120,7 @@ impl Pipeline {
         jobs: Sender<Job>,
         give_back: Sender<BlockBuffer>,
         shared: Arc<Shared>,
-        depth: usize,
+        limits: Limits,
     ) -> Self {
         let slots = give_back.len();
         Pipeline {
@@ -106,10 +129,12 @@ impl Pipeline {
             jobs,
             give_back,
             shared,
-            depth,
+            limits,
             work: VecDeque::with_capacity(2 * slots),
             entries: VecDeque::with_capacity(slots + 1),
             next_ticket: 0,
+            next_number: 0,
+            examining: 0,
             writing: 0,
             sync: None,
             sync_wanted: false,
@@ -119,6 +144,7 @@ impl Pipeline {
             slots,
             ending: None,
             failed: None,
+            worker_lost: false,
         }
     }
 
@@ -126,6 +152,10 @@ impl Pipeline {
     pub(super) fn run(mut self) -> Result<Option<JournalEnd>, JournalError> {
         loop {
             let stepped = self.step();
+            if self.worker_lost {
+                // Nothing can be settled any more. The appender finds nobody here.
+                return Err(JournalError::HelperGone);
+            }
             if let Err(error) = stepped {
                 self.failed.get_or_insert(error);
             }
@@ -153,10 +183,10 @@ impl Pipeline {
         }
     }
 
-    /// Takes what has come, places what may be placed, starts what may be started.
+    /// Places what may be placed and starts what may be started, waits for something to come, and
+    /// takes it.
     fn step(&mut self) -> Result<(), JournalError> {
-        self.place_work()?;
-        self.start_sync()?;
+        self.advance()?;
         let event = match self.wait_limit() {
             None => self
                 .queue
@@ -175,9 +205,22 @@ impl Pipeline {
         Ok(())
     }
 
+    /// Places what may be placed and starts what may be started. Afterwards, if the appender has
+    /// no slot left and none is free, something is under way that will give one back.
+    fn advance(&mut self) -> Result<(), JournalError> {
+        self.place_work()?;
+        self.start_examining()?;
+        self.start_sync()
+    }
+
+    /// Whether a worker has something to do for a block or for a sync.
+    fn under_way(&self) -> bool {
+        self.examining > 0 || self.writing > 0 || self.sync.is_some()
+    }
+
     /// How long nothing needs to be done if nothing comes.
     fn wait_limit(&self) -> Option<Duration> {
-        if self.ending.is_some() && self.writing == 0 && self.sync.is_none() {
+        if self.ending.is_some() && !self.under_way() {
             return Some(Duration::ZERO);
         }
         // Looked at again from time to time while anything is on its way: the appender takes slots
@@ -197,7 +240,15 @@ impl Pipeline {
 
     fn take(&mut self, event: Event) -> Result<(), JournalError> {
         match event {
-            Event::Block(block) => self.work.push_back(Work::Block(block)),
+            Event::Block(block) => {
+                let number = self.next_number;
+                self.next_number += 1;
+                self.work.push_back(Work::Block(Staged {
+                    number,
+                    block: Some(block),
+                    examined: false,
+                }));
+            }
             Event::Record(kind, payload) => self.work.push_back(Work::Record(kind, payload)),
             Event::Gap {
                 last_sequence,
@@ -215,6 +266,11 @@ impl Pipeline {
             Event::Finish => self.ending = Some(Ending::Finish),
             Event::Close => {
                 self.ending.get_or_insert(Ending::Close);
+            }
+            Event::Examined { number, block } => self.examined(number, block),
+            Event::WorkerLost => {
+                self.worker_lost = true;
+                return Err(JournalError::HelperGone);
             }
             Event::Written {
                 ticket,
@@ -237,20 +293,58 @@ impl Pipeline {
         Ok(())
     }
 
+    /// Hands blocks to the workers that examine them, as many as may be under way.
+    fn start_examining(&mut self) -> Result<(), JournalError> {
+        for work in &mut self.work {
+            if self.examining >= self.limits.examining {
+                break;
+            }
+            if let Work::Block(staged) = work
+                && !staged.examined
+                && let Some(block) = staged.block.take()
+            {
+                self.examining += 1;
+                let number = staged.number;
+                send(&self.jobs, Job::Examine { number, block })?;
+            }
+        }
+        Ok(())
+    }
+
+    fn examined(&mut self, number: u64, block: BlockBuffer) {
+        self.examining -= 1;
+        for work in &mut self.work {
+            if let Work::Block(staged) = work
+                && staged.number == number
+            {
+                staged.block = Some(block);
+                staged.examined = true;
+                return;
+            }
+        }
+    }
+
     /// Closes blocks and hands them to the workers, as many as may be under way.
     fn place_work(&mut self) -> Result<(), JournalError> {
         while self.failed.is_none() {
             match self.work.front_mut() {
-                Some(Work::Block(_)) if self.writing >= self.depth => return Ok(()),
-                Some(Work::Block(block)) if self.sink.is_full(block) => {
-                    self.settle(true)?;
-                    self.sink.seal()?;
-                    self.not_prepared = false;
-                    continue;
-                }
-                Some(Work::Block(block)) => {
+                Some(Work::Block(_)) if self.writing >= self.limits.depth => return Ok(()),
+                Some(Work::Block(Staged {
+                    block: Some(block),
+                    examined: true,
+                    ..
+                })) => {
+                    if self.sink.is_full(block) {
+                        self.settle(true)?;
+                        self.sink.seal()?;
+                        self.not_prepared = false;
+                        continue;
+                    }
                     let placed = self.sink.place_frames(block)?;
-                    let Some(Work::Block(block)) = self.work.pop_front() else {
+                    let Some(Work::Block(Staged {
+                        block: Some(block), ..
+                    })) = self.work.pop_front()
+                    else {
                         return Ok(());
                     };
                     let ticket = self.next_ticket;
@@ -263,15 +357,20 @@ impl Pipeline {
                         written: false,
                     });
                     self.writing += 1;
-                    self.send(Job::Write {
-                        ticket,
-                        block,
-                        alignment: placed.alignment,
-                        file: placed.file,
-                        offset: placed.offset,
-                    })?;
+                    send(
+                        &self.jobs,
+                        Job::Write {
+                            ticket,
+                            block,
+                            alignment: placed.alignment,
+                            file: placed.file,
+                            offset: placed.offset,
+                        },
+                    )?;
                     self.prepare_next()?;
                 }
+                // It comes when it is examined.
+                Some(Work::Block(_)) => return Ok(()),
                 Some(Work::Record(kind, payload)) => {
                     self.sink.put_record(*kind, payload)?;
                     self.work.pop_front();
@@ -296,19 +395,13 @@ impl Pipeline {
         Ok(())
     }
 
-    fn send(&self, job: Job) -> Result<(), JournalError> {
-        self.jobs
-            .try_send(job)
-            .map_err(|_| JournalError::HelperGone)
-    }
-
     fn prepare_next(&mut self) -> Result<(), JournalError> {
         if self.preparing || self.not_prepared {
             return Ok(());
         }
         if let Some((storage, bytes)) = self.sink.wants_next_file() {
             self.preparing = true;
-            self.send(Job::Prepare { storage, bytes })?;
+            send(&self.jobs, Job::Prepare { storage, bytes })?;
         }
         Ok(())
     }
@@ -380,7 +473,7 @@ impl Pipeline {
         self.sync_wanted &= self.writing > 0 || !self.work.is_empty();
         self.last_sync = Instant::now();
         self.sync = covered;
-        self.send(Job::Sync { file })
+        send(&self.jobs, Job::Sync { file })
     }
 
     fn synced(&mut self, result: io::Result<()>) -> Result<(), JournalError> {
@@ -425,6 +518,9 @@ impl Pipeline {
                 return Err(JournalError::HelperGone);
             };
             if let Err(error) = self.take(event) {
+                if self.worker_lost {
+                    return Err(error);
+                }
                 first_error.get_or_insert(error);
             }
         }
@@ -482,12 +578,161 @@ impl Pipeline {
                 continue;
             };
             if entry.last_sequence >= next {
-                self.work.push_front(Work::Block(block));
+                let number = self.next_number;
+                self.next_number += 1;
+                self.work.push_front(Work::Block(Staged {
+                    number,
+                    block: Some(block),
+                    examined: true,
+                }));
             } else {
                 block.clear();
                 let _ = self.give_back.try_send(block);
             }
         }
         Ok(())
+    }
+}
+
+fn send(jobs: &Sender<Job>, job: Job) -> Result<(), JournalError> {
+    jobs.try_send(job).map_err(|_| JournalError::HelperGone)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{JournalConfig, WriteMode};
+    use crate::dictionary::Dictionary;
+    use crate::identity::JournalIdentity;
+    use crate::positions::JournalPositions;
+    use crate::staging::SlotMemory;
+    use crate::storage::{MemoryStorage, write_all};
+    use crossbeam_channel::bounded;
+    use selvedge_fabric::frame::{Flags, FrameHeader};
+
+    struct Random(u64);
+
+    impl Random {
+        fn below(&mut self, limit: u64) -> u64 {
+            self.0 ^= self.0 << 13;
+            self.0 ^= self.0 >> 7;
+            self.0 ^= self.0 << 17;
+            self.0 % limit
+        }
+    }
+
+    /// What a worker answers to a job.
+    fn work_on(job: Job) -> Event {
+        match job {
+            Job::Examine { number, mut block } => {
+                block.examine();
+                Event::Examined { number, block }
+            }
+            Job::Write {
+                ticket,
+                block,
+                alignment,
+                file,
+                offset,
+            } => Event::Written {
+                ticket,
+                result: write_all(&*file, block.closed_bytes(alignment), offset),
+                block,
+            },
+            Job::Sync { file } => Event::Synced(file.sync()),
+            Job::Prepare { storage, bytes } => {
+                Event::Prepared(storage.create(crate::format::TEMPORARY_NAME, bytes))
+            }
+        }
+    }
+
+    /// Appender, workers and helper take turns in an order drawn by `seed`. Whenever the helper
+    /// has nothing left to take and the appender has no slot, something must be under way: else
+    /// nobody would ever wake anybody again. How often the appender had no slot.
+    fn nobody_waits_for_nobody(seed: u64) -> u32 {
+        let mut random = Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
+        let slots = 2 + random.below(8) as usize;
+        let limits = Limits {
+            depth: 1 + random.below(4) as usize,
+            examining: 1 + random.below(3) as usize,
+        };
+        let config = JournalConfig {
+            block_bytes: 4096,
+            block_alignment: 64,
+            // Never full: sealing waits for the workers, which are not threads here.
+            segment_bytes: 4 << 20,
+            buffers: slots,
+            sync: match seed % 4 {
+                0 => SyncPolicy::OnlyAtClose,
+                1 => SyncPolicy::EveryBytes(6_000),
+                2 => SyncPolicy::EveryInterval(Duration::from_secs(3_600)),
+                _ => SyncPolicy::EveryBlock,
+            },
+            mode: WriteMode::HelperThread,
+            clock: || 1,
+            ..JournalConfig::default()
+        };
+        let sink = Sink::open(
+            Arc::new(MemoryStorage::new()),
+            &JournalIdentity::new("test", 1, 1).unwrap(),
+            1,
+            &Dictionary::default(),
+            &config,
+            JournalPositions::private(0),
+        )
+        .unwrap();
+        let (events, queue) = bounded(2 * slots + 8);
+        let (give_back, free) = bounded(slots);
+        for _ in 0..slots {
+            let slot = BlockBuffer::in_slot(SlotMemory::own(4096));
+            assert!(give_back.try_send(slot).is_ok());
+        }
+        let (jobs, work) = bounded(slots + 8);
+        let shared = Arc::new(Shared::default());
+        let mut pipeline = Pipeline::new(sink, queue, jobs, give_back, shared, limits);
+        let (mut held, mut under_way) = (None::<BlockBuffer>, Vec::new());
+        let (mut sequence, mut waited) = (0, 0);
+        for _ in 0..3_000 {
+            match random.below(4) {
+                0 => match &mut held {
+                    None => held = free.try_recv().ok(),
+                    Some(block) => {
+                        sequence += 1;
+                        let descriptor = FrameHeader::descriptor_word(7, 1, 64, Flags::NONE);
+                        let header =
+                            FrameHeader::new(1, sequence, sequence, 3, sequence, descriptor);
+                        block.push_frame(&header, &[5; 64]);
+                        if !block.fits(96) || random.below(3) > 0 {
+                            let block = held.take().unwrap();
+                            assert!(events.try_send(Event::Block(block)).is_ok());
+                        }
+                    }
+                },
+                1 => under_way.extend(work.try_recv()),
+                2 if !under_way.is_empty() => {
+                    let at = random.below(under_way.len() as u64) as usize;
+                    let event = work_on(under_way.swap_remove(at));
+                    assert!(events.try_send(event).is_ok());
+                }
+                _ => {
+                    while let Ok(event) = pipeline.queue.try_recv() {
+                        pipeline.take(event).unwrap();
+                    }
+                    pipeline.advance().unwrap();
+                    if held.is_none() && free.is_empty() {
+                        waited += 1;
+                        assert!(pipeline.under_way(), "seed {seed}: all wait");
+                    }
+                }
+            }
+        }
+        assert!(sequence > 100, "seed {seed}: {sequence}");
+        waited
+    }
+
+    #[test]
+    fn whoever_waits_for_a_slot_is_woken_in_whatever_order_things_happen() {
+        let waited: u32 = (0..500).map(nobody_waits_for_nobody).sum();
+        assert!(waited > 1_000, "{waited}");
     }
 }

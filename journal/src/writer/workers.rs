@@ -1,4 +1,4 @@
-//! The threads that wait for the disk, so that nobody else does.
+//! The threads that wait for the disk and examine blocks, so that nobody else does.
 
 use super::events::Event;
 use crate::block::BlockBuffer;
@@ -10,8 +10,10 @@ use std::io;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
-/// Something that waits for the disk.
+/// Something that takes time.
 pub(super) enum Job {
+    /// Compute what does not depend on a block's place.
+    Examine { number: u64, block: BlockBuffer },
     /// Write a closed block.
     Write {
         ticket: u64,
@@ -46,9 +48,26 @@ pub(super) fn start(
         .collect()
 }
 
+/// Tells of a worker's end when that is a panic: whoever waits for it would wait for ever.
+struct TellPanic<'a>(&'a Sender<Event>);
+
+impl Drop for TellPanic<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            // Nobody waits where the other end is gone.
+            let _ = self.0.send(Event::WorkerLost);
+        }
+    }
+}
+
 fn work(jobs: &Receiver<Job>, events: &Sender<Event>) {
+    let _tell = TellPanic(events);
     for job in jobs {
         let event = match job {
+            Job::Examine { number, mut block } => {
+                block.examine();
+                Event::Examined { number, block }
+            }
             Job::Write {
                 ticket,
                 block,

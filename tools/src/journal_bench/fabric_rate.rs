@@ -50,6 +50,8 @@ pub fn run(directory: &Path, rate: u64, seconds: u64) -> Result<RateReport> {
     let journal_config = JournalConfig {
         segment_bytes: 1 << 30,
         depth: 4,
+        // As in the measurement of bandwidth: what comes during a slow sync must find room.
+        buffers: super::STAGING_BYTES / JournalConfig::default().block_bytes,
         ..JournalConfig::default()
     };
     let mut agent = JournalAgent::new(&fabric, &directory.join("rate"), &journal_config)?;

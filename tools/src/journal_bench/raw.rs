@@ -1,7 +1,7 @@
 //! The raw limit: sequential writes to a preallocated file, synced at the end.
 
 use crate::error::{Result, ToolError};
-use std::alloc::{Layout, alloc_zeroed, dealloc};
+use std::alloc::{Layout, alloc, dealloc};
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
@@ -17,6 +17,8 @@ pub struct RawWrite {
     pub depth: usize,
     /// Past the page cache.
     pub direct: bool,
+    /// From huge pages, as the journal writes where the host has them.
+    pub huge_pages: bool,
 }
 
 /// Memory that direct writes take.
@@ -26,15 +28,27 @@ struct Aligned {
 }
 
 impl Aligned {
-    fn new(bytes: usize) -> Option<Self> {
-        let layout = Layout::from_size_align(bytes.max(4096), 4096).ok()?;
+    fn new(bytes: usize, huge_pages: bool) -> Option<Self> {
+        let alignment = if huge_pages { 2 << 20 } else { 4096 };
+        let bytes = bytes.max(4096).next_multiple_of(alignment);
+        let layout = Layout::from_size_align(bytes, alignment).ok()?;
         // SAFETY: the size is not zero.
-        let start = unsafe { alloc_zeroed(layout) };
-        (!start.is_null()).then_some(Aligned { start, layout })
+        let start = unsafe { alloc(layout) };
+        if start.is_null() {
+            return None;
+        }
+        if huge_pages {
+            // SAFETY: the range was just allocated; advice changes nothing that is read there.
+            // Where it is refused the pages are small.
+            let _ = unsafe { libc::madvise(start.cast(), bytes, libc::MADV_HUGEPAGE) };
+        }
+        // SAFETY: allocated with this size.
+        unsafe { start.write_bytes(7, bytes) };
+        Some(Aligned { start, layout })
     }
 
     fn bytes(&self) -> &[u8] {
-        // SAFETY: allocated with this layout, zeroed, owned by `self`.
+        // SAFETY: allocated with this layout, filled, owned by `self`.
         unsafe { std::slice::from_raw_parts(self.start, self.layout.size()) }
     }
 }
@@ -50,13 +64,14 @@ impl RawWrite {
     /// The way that is fastest here, by trying.
     pub fn best(directory: &Path, bytes: u64) -> Result<Self> {
         let mut best = (0.0, None);
-        for direct in [true, false] {
+        for (direct, huge_pages) in [(true, true), (true, false), (false, false)] {
             for block_bytes in [512 << 10, 1 << 20, 4 << 20] {
                 for depth in [1, 2, 4] {
                     let way = RawWrite {
                         block_bytes,
                         depth,
                         direct,
+                        huge_pages,
                     };
                     match way.bytes_per_second(directory, bytes) {
                         Ok(rate) if rate > best.0 => best = (rate, Some(way)),
@@ -103,14 +118,15 @@ impl RawWrite {
             let workers: Vec<_> = (0..self.depth)
                 .map(|_| {
                     scope.spawn(|| -> std::io::Result<()> {
-                        let memory = Aligned::new(self.block_bytes)
+                        let memory = Aligned::new(self.block_bytes, self.huge_pages)
                             .ok_or(std::io::ErrorKind::OutOfMemory)?;
                         loop {
                             let block = next.fetch_add(1, Ordering::Relaxed);
                             if block >= blocks {
                                 return Ok(());
                             }
-                            file.write_all_at(memory.bytes(), block * self.block_bytes as u64)?;
+                            let bytes = memory.bytes().get(..self.block_bytes).unwrap_or_default();
+                            file.write_all_at(bytes, block * self.block_bytes as u64)?;
                         }
                     })
                 })

@@ -1,0 +1,283 @@
+//! Blocks read and checked ahead of whoever goes through a segment, on all cores.
+//!
+//! What makes a block whole does not depend on the blocks before it, and its header says where the
+//! next one begins. Only what is found right is used: anything else is looked at again in order,
+//! so that what is reported never depends on this.
+
+use crate::body::Body;
+use crate::format::{
+    BLOCK_HEADER_BYTES, BLOCK_MAGIC, BlockHeader, BlockKind, MAX_BLOCK_BYTES, block_bytes_on_disk,
+};
+use crate::recovery::walk;
+use crate::segment::check_header;
+use crate::storage::{StorageFile, read_full};
+use crossbeam_channel::{Receiver, Sender, bounded};
+use std::collections::VecDeque;
+use std::sync::{Arc, OnceLock};
+use std::thread::{self, JoinHandle};
+use zerocopy::IntoBytes;
+
+/// Blocks that take less are not worth another thread's while.
+const WORTH_IT: usize = 64 << 10;
+
+/// Blocks that are read in order before it is tried again, where they are small.
+const PAUSE: u32 = 64;
+
+/// The most threads, and blocks in memory a thread.
+const MAX_THREADS: usize = 8;
+const BLOCKS_A_THREAD: usize = 2;
+
+/// The threads that read and check, started when there is a first block for them.
+#[derive(Clone, Default)]
+pub(crate) struct Checkers {
+    threads: Arc<OnceLock<Threads>>,
+}
+
+struct Threads {
+    jobs: Option<Sender<Job>>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+/// A block to read and check.
+struct Job {
+    file: Arc<dyn StorageFile>,
+    segment: u64,
+    header: BlockHeader,
+    offset: u64,
+    bytes: usize,
+    memory: Vec<u8>,
+    answer: Sender<Found>,
+}
+
+/// What came of it.
+struct Found {
+    memory: Vec<u8>,
+    right: bool,
+}
+
+/// A block that is right in itself and for its place in the file.
+pub(crate) struct CheckedBlock {
+    pub(crate) header: BlockHeader,
+    /// All of it, padding included; what is behind may be anything.
+    pub(crate) memory: Vec<u8>,
+    pub(crate) bytes: usize,
+}
+
+impl Checkers {
+    /// For one segment's file.
+    pub(crate) fn ahead(&self, file: Arc<dyn StorageFile>, segment: u64) -> Ahead {
+        Ahead {
+            file,
+            segment,
+            checkers: self.clone(),
+            pending: VecDeque::new(),
+            next: 0,
+            pause: 0,
+            spare: Vec::new(),
+        }
+    }
+}
+
+impl Threads {
+    /// Starts as many threads as there are cores, up to a sensible number. Where that fails there
+    /// are fewer, or none.
+    fn start() -> Self {
+        let count = thread::available_parallelism().map_or(1, usize::from);
+        let (jobs, work) = bounded::<Job>(MAX_THREADS * BLOCKS_A_THREAD);
+        let threads = (0..count.min(MAX_THREADS))
+            .map_while(|number| {
+                let work = work.clone();
+                thread::Builder::new()
+                    .name(format!("journal-check-{number}"))
+                    .spawn(move || check_all(&work))
+                    .ok()
+            })
+            .collect();
+        Threads {
+            jobs: Some(jobs),
+            threads,
+        }
+    }
+
+    /// Blocks that may be under way at once.
+    fn limit(&self) -> usize {
+        self.threads.len() * BLOCKS_A_THREAD
+    }
+}
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        self.jobs = None;
+        for thread in self.threads.drain(..) {
+            // One that panicked has given no answer, which counts as a block not found right.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// The blocks ahead in one segment.
+pub(crate) struct Ahead {
+    file: Arc<dyn StorageFile>,
+    segment: u64,
+    checkers: Checkers,
+    pending: VecDeque<Pending>,
+    /// Where the block behind the last pending one begins.
+    next: u64,
+    pause: u32,
+    spare: Vec<Vec<u8>>,
+}
+
+struct Pending {
+    header: BlockHeader,
+    offset: u64,
+    bytes: usize,
+    answer: Receiver<Found>,
+}
+
+impl Ahead {
+    /// The block at `offset`, if it was found right. `size` is that of the file.
+    pub(crate) fn take(
+        &mut self,
+        offset: u64,
+        size: u64,
+        alignment: usize,
+    ) -> Option<CheckedBlock> {
+        if self
+            .pending
+            .front()
+            .is_none_or(|front| front.offset != offset)
+        {
+            self.pending.clear();
+            if self.pause > 0 {
+                self.pause -= 1;
+                return None;
+            }
+            self.next = offset;
+        }
+        self.fill(size, alignment);
+        let Some(front) = self.pending.pop_front() else {
+            self.pause = PAUSE;
+            return None;
+        };
+        let found = front.answer.recv().ok()?;
+        if !found.right {
+            self.spare.push(found.memory);
+            return None;
+        }
+        Some(CheckedBlock {
+            header: front.header,
+            memory: found.memory,
+            bytes: front.bytes,
+        })
+    }
+
+    /// Memory that is no longer needed.
+    pub(crate) fn give_back(&mut self, memory: Vec<u8>) {
+        if self.spare.len() < MAX_THREADS * BLOCKS_A_THREAD {
+            self.spare.push(memory);
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        let threads = self.checkers.threads.get();
+        threads.is_some_and(|threads| self.pending.len() >= threads.limit())
+    }
+
+    /// Looks at the headers ahead and hands the blocks out.
+    fn fill(&mut self, size: u64, alignment: usize) {
+        while !self.is_full() {
+            let mut front = [0; BLOCK_HEADER_BYTES];
+            let read = read_full(&*self.file, &mut front, self.next);
+            let header = match (read, BlockHeader::from_prefix(&front)) {
+                (Ok(BLOCK_HEADER_BYTES), Some(header)) => header,
+                _ => return,
+            };
+            let payload_bytes = header.payload_bytes as usize;
+            if header.magic != BLOCK_MAGIC || payload_bytes > MAX_BLOCK_BYTES - BLOCK_HEADER_BYTES {
+                return;
+            }
+            let bytes = block_bytes_on_disk(payload_bytes, alignment);
+            // What the file has bounds what is allocated.
+            if bytes < WORTH_IT || self.next + bytes as u64 > size {
+                return;
+            }
+            let threads = self.checkers.threads.get_or_init(Threads::start);
+            let Some(jobs) = threads.jobs.as_ref().filter(|_| threads.limit() > 0) else {
+                return;
+            };
+            let (answer, receiver) = bounded(1);
+            let job = Job {
+                file: Arc::clone(&self.file),
+                segment: self.segment,
+                header,
+                offset: self.next,
+                bytes,
+                memory: self.spare.pop().unwrap_or_default(),
+                answer,
+            };
+            if jobs.send(job).is_err() {
+                return;
+            }
+            self.pending.push_back(Pending {
+                header,
+                offset: self.next,
+                bytes,
+                answer: receiver,
+            });
+            self.next += bytes as u64;
+        }
+    }
+}
+
+fn check_all(work: &Receiver<Job>) {
+    let mut body = Body::default();
+    for job in work {
+        let mut memory = job.memory;
+        // Memory once there is never cleared again: what counts is what is read into it.
+        if memory.len() < job.bytes {
+            memory.resize(job.bytes, 0);
+        }
+        let right = match memory.get_mut(..job.bytes) {
+            Some(bytes) => {
+                matches!(read_full(&*job.file, bytes, job.offset), Ok(read) if read == job.bytes)
+                    && is_right(&job.header, bytes, job.segment, job.offset, &mut body)
+            }
+            None => false,
+        };
+        // Whoever asked may have gone elsewhere.
+        let _ = job.answer.send(Found { memory, right });
+    }
+}
+
+/// Whether `bytes` are the block with this header, whole and in its place, frames included.
+fn is_right(
+    header: &BlockHeader,
+    bytes: &mut [u8],
+    segment: u64,
+    offset: u64,
+    body: &mut Body,
+) -> bool {
+    let end = BLOCK_HEADER_BYTES + header.payload_bytes as usize;
+    let Some((block, padding)) = bytes.split_at_mut_checked(end) else {
+        return false;
+    };
+    // It may have been written between the two looks.
+    if block.get(..BLOCK_HEADER_BYTES) != Some(header.as_bytes()) {
+        return false;
+    }
+    if padding.iter().any(|&byte| byte != 0) || check_header(header, segment, offset).is_err() {
+        return false;
+    }
+    body.compute(block);
+    let (front, payload) = block.split_at_mut(BLOCK_HEADER_BYTES);
+    let frames = header.kind == BlockKind::Frames as u16;
+    if body.crc(header) != header.crc32c || frames && walk(header, payload, |_, _| ()).is_err() {
+        return false;
+    }
+    front.copy_from_slice(header.for_hash().as_bytes());
+    let hash = body.hash(block);
+    if let Some(front) = block.get_mut(..BLOCK_HEADER_BYTES) {
+        front.copy_from_slice(header.as_bytes());
+    }
+    hash == header.hash
+}
