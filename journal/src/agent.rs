@@ -3,7 +3,7 @@
 mod outage;
 
 use crate::error::io_error;
-use crate::format::Action;
+use crate::format::{Action, CLOCK_BREACH};
 use crate::segment::list_segments;
 use crate::storage::{DirectoryStorage, Storage};
 use crate::view::shared_directory;
@@ -16,6 +16,7 @@ use outage::{Dropping, Outage};
 use selvedge_fabric::agent::{Agent, AgentError, Progress};
 use selvedge_fabric::frame::system::EndOfStream;
 use selvedge_fabric::message::Message;
+use selvedge_fabric::shared::error_log::ErrorLog;
 use selvedge_fabric::{Consumer, Fabric, PendingConsumer, Start};
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -52,6 +53,7 @@ pub struct JournalAgent {
     opening: Option<Opening>,
     watch: Option<Watch>,
     outage: Option<Outage>,
+    errors: ErrorLog,
     dropping: Option<Dropping>,
     no_room_since: Option<Instant>,
     ended: bool,
@@ -101,7 +103,15 @@ impl JournalAgent {
     pub fn new(fabric: &Fabric, directory: &Path, config: &JournalConfig) -> Result<Self> {
         let name = directory.display().to_string();
         let storage = DirectoryStorage::create(directory).map_err(io_error("create", &name))?;
-        Self::new_in(fabric, Arc::new(storage), config)
+        let agent = Self::new_in(fabric, Arc::new(storage), config)?;
+        // Whoever looks at the fabric may stand in another directory than this process.
+        let whole = directory
+            .canonicalize()
+            .unwrap_or_else(|_| directory.to_owned());
+        agent
+            .positions
+            .set_disk(whole.as_os_str(), config.reserve_bytes);
+        Ok(agent)
     }
 
     /// As [`Self::new`], in any storage.
@@ -177,6 +187,7 @@ impl JournalAgent {
             opening: Some(opening),
             watch: None,
             outage: None,
+            errors: ErrorLog::new(fabric, JOURNAL_CONSUMER),
             dropping: None,
             no_room_since: None,
             ended: false,
@@ -266,12 +277,24 @@ impl JournalAgent {
                     self.no_room_since = Some(Instant::now());
                     self.held_back += 1;
                     self.positions.set_held_back(self.held_back);
+                    self.errors.note(
+                        "held the fabric back",
+                        "disk",
+                        "all of staging waited for it: it does not keep up",
+                    );
                 }
                 Ok(false)
             }
             Err(error) => {
                 let now = (self.clock)();
-                Outage::met(&mut self.outage, error, writer, &self.positions, now)?;
+                Outage::met(
+                    &mut self.outage,
+                    error,
+                    writer,
+                    &self.positions,
+                    &mut self.errors,
+                    now,
+                )?;
                 Ok(false)
             }
         }
@@ -296,6 +319,8 @@ impl JournalAgent {
         };
         if let Some(dropping) = self.dropping.take_if(|dropping| dropping.last > 0) {
             writer.declare_gap(dropping.last, dropping.began, dropping.reason)?;
+            let detail = format!("frames up to {} are not recorded", dropping.last);
+            self.errors.note("gap", dropping.reason.name(), &detail);
         }
         let (limit, mut failed, mut ended) = (self.message_limit, None, false);
         let read = consumer
@@ -374,6 +399,10 @@ impl JournalAgent {
         if let Some(record) = watch.take() {
             if let Record::Clock(clock) = &record {
                 self.positions.note_clock(clock, (self.clock)());
+                if clock.flags & CLOCK_BREACH != 0 {
+                    let detail = format!("error bound {} ns", clock.maximum_error_ns);
+                    self.errors.note("clock beyond its bound", "", &detail);
+                }
             }
             match writer.record(&record) {
                 // Too many wait, or the disk fails, which is dealt with where frames are read.
@@ -434,7 +463,14 @@ impl JournalAgent {
                 Ok(()) => self.unflushed_since = None,
                 Err(error) => {
                     let now = (self.clock)();
-                    Outage::met(&mut self.outage, error, writer, &self.positions, now)?;
+                    Outage::met(
+                        &mut self.outage,
+                        error,
+                        writer,
+                        &self.positions,
+                        &mut self.errors,
+                        now,
+                    )?;
                 }
             }
         }

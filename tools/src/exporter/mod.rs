@@ -57,6 +57,8 @@ pub fn run(args: &ExporterArgs) -> Result<()> {
         let request = server
             .recv_timeout(PERIOD)
             .map_err(ToolError::host("take a request"))?;
+        // Between two scrapes: whether rings are full, for the share of time that they are.
+        watchers.sample();
         let Some(request) = request else {
             continue;
         };
@@ -88,6 +90,12 @@ impl Watchers {
             named: (!named.is_empty()).then_some(named),
             watching: BTreeMap::new(),
         })
+    }
+
+    fn sample(&mut self) {
+        for watcher in self.watching.values_mut() {
+            watcher.sample();
+        }
     }
 
     fn scrape(&mut self) -> Response<std::io::Cursor<Vec<u8>>> {

@@ -5,6 +5,7 @@ use super::notify::Notify;
 use super::record::{SupervisorRecord, keep_topology};
 use crate::error::{Result, ToolError};
 use crate::topology::{AgentPlan, Durability, Topology};
+use selvedge_fabric::shared::error_log::ErrorLog;
 use selvedge_fabric::{Fabric, FabricConfig};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -26,6 +27,7 @@ pub struct Supervisor {
     directory: PathBuf,
     fabric: Fabric,
     agents: Vec<AgentProcess>,
+    errors: ErrorLog,
     notify: Notify,
     stop: Arc<AtomicBool>,
 }
@@ -57,6 +59,7 @@ impl Supervisor {
         Ok(Supervisor {
             topology,
             directory,
+            errors: ErrorLog::new(&fabric, "supervisor"),
             fabric,
             agents: Vec::new(),
             notify: Notify::from_environment(),
@@ -111,6 +114,9 @@ impl Supervisor {
                     arguments.extend(["--sync-us".into(), every.as_micros().max(1).to_string()]);
                 }
             }
+            // Whole MiB, not less than was asked for.
+            let reserve = journal.keep_free.div_ceil(1 << 20);
+            arguments.extend(["--reserve-mib".into(), reserve.to_string()]);
             let arguments = agent_arguments(arguments, &journal.agent);
             self.launch("journal", arguments, &[])?;
             let fabric = self.fabric.clone();
@@ -170,7 +176,11 @@ impl Supervisor {
     fn tend_once(&mut self) -> Result<Outcome> {
         let mut outcome = Outcome::Runs;
         for agent in &mut self.agents {
-            if agent.tend()? == Outcome::Ended {
+            let tended = agent.tend();
+            if let Some(death) = agent.take_death() {
+                self.errors.note("died", agent.role(), &death);
+            }
+            if tended? == Outcome::Ended {
                 outcome = Outcome::Ended;
             }
         }
@@ -185,6 +195,10 @@ impl Supervisor {
         }
         for agent in &mut self.agents {
             let in_order = agent.wait(STOP_PATIENCE);
+            if !in_order {
+                let detail = format!("within {} s: killed", STOP_PATIENCE.as_secs());
+                self.errors.note("did not end", agent.role(), &detail);
+            }
             tracing::info!(role = agent.role(), in_order, "ended");
         }
     }
@@ -208,6 +222,7 @@ fn create_or_attach(topology: &Topology, directory: &Path) -> Result<Fabric> {
         ingress_payload_bytes: topology.ingress_payload,
         pages: topology.pages.value,
         numa_node: topology.numa_node.map(|node| node.value as u32),
+        latency: topology.records_latency,
         ..FabricConfig::new(&topology.name).in_directory(directory)
     };
     if !directory.join(&topology.name).join("control").exists() {
@@ -244,6 +259,11 @@ fn create_or_attach(topology: &Topology, directory: &Path) -> Result<Fabric> {
             "ingress_payload",
             topology.ingress_payload,
             control.ingress_payload_bytes,
+        ),
+        (
+            "[latency] record (1 for on)",
+            u64::from(topology.records_latency),
+            u64::from(control.records_latency()),
         ),
     ] {
         if wanted != is {

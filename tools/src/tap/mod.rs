@@ -97,7 +97,13 @@ pub fn run(args: &TapArgs) -> Result<()> {
     )?;
     let name = format!("tap-{}", std::process::id());
     let mut tap = Tap {
-        observer: Some(fabric.observer(&name).start(args.from.0).attach()?),
+        observer: Some(
+            fabric
+                .observer(&name)
+                .start(args.from.0)
+                .without_latency()
+                .attach()?,
+        ),
         fabric,
         name,
     };

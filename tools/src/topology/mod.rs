@@ -7,7 +7,7 @@ mod rules;
 mod section;
 mod units;
 
-pub use model::{AgentPlan, Durability, Topology};
+pub use model::{AgentPlan, Durability, JournalPlan, Topology};
 pub use problem::Problem;
 
 use crate::error::{Result, ToolError};
@@ -34,6 +34,12 @@ pub fn load_with_warnings(path: &Path) -> Result<(Topology, Vec<Problem>)> {
             problems,
         }),
     }
+}
+
+/// The topology that `text` is, if it has no mistake.
+#[cfg(test)]
+pub fn parse_text(text: &str) -> Option<Topology> {
+    parse::parse(text).ok().map(|(topology, _)| topology)
 }
 
 /// The mistakes in a topology.
