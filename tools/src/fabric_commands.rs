@@ -96,8 +96,8 @@ process at once. Nothing is lost either way.
 
 Examples:
   selvedge sequencer trading --core 2
-  selvedge sequencer trading --idle park           on a host that has no core to spare
-  selvedge sequencer trading --standby --core 3    takes over when the first dies")]
+  selvedge sequencer trading --idle park           where no core is to spare
+  selvedge sequencer trading --standby --core 3    takes over when it dies")]
 pub struct SequencerArgs {
     /// The fabric's name.
     name: String,

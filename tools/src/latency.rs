@@ -22,7 +22,7 @@ consumer when its handler has returned: one sample a run of messages.
 Examples:
   selvedge latency trading
   selvedge latency trading --reset          start from zero; nobody notices
-  selvedge latency trading --hgrm out/      a file each, for HdrHistogram's plotter")]
+  selvedge latency trading --hgrm out/      a file each, to be plotted")]
 pub struct LatencyArgs {
     /// The fabric's name, or its topology file.
     fabric: String,

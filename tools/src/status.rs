@@ -17,7 +17,7 @@ Examples:
   selvedge status                     every fabric of this host
   selvedge status trading             one of them
   selvedge stat trading --json        for scripts: one object
-  selvedge stat trading --watch       again and again; with --json one object a line")]
+  selvedge stat trading --watch       again and again; as JSON one a line")]
 pub struct StatusArgs {
     /// The fabric's name, or its topology file; all fabrics unless said.
     fabric: Option<String>,

@@ -76,6 +76,8 @@ pub struct Strip {
 /// Rows of text under headings.
 #[derive(Clone, Debug, Default)]
 pub struct Table {
+    /// Above it, on the page.
+    pub title: String,
     /// One for each column.
     pub heading: Vec<String>,
     /// Each with as many cells.
@@ -219,7 +221,7 @@ impl Report {
             );
         }
         for table in &self.tables {
-            page.push_str("<h2>Throughput</h2>");
+            let _ = write!(page, "<h2>{}</h2>", escape(&table.title));
             html_table(&mut page, &table.heading, &table.rows, false);
         }
         page.push_str("<h2>Host</h2>");

@@ -53,6 +53,11 @@ pub fn run(args: &ExporterArgs) -> Result<()> {
     let server = Server::http(args.listen).map_err(listen)?;
     println!("serving http://{}/metrics", server.server_addr());
     let mut watchers = Watchers::new(&args.fabrics)?;
+    for location in watchers.named.iter().flatten() {
+        if let Err(error) = location.attach() {
+            eprintln!("note: {error}; it is served once it is there");
+        }
+    }
     while !stop.load(Ordering::Relaxed) {
         let request = server
             .recv_timeout(PERIOD)

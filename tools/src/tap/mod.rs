@@ -18,8 +18,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// Options of `tap`.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "\
-A tap copies; it never holds the stream back. What it was too slow for it reports
-as missed; the journal has it.
+A tap copies; it never holds the stream back. What it was too slow for it
+reports as missed; the journal has it.
 
 Examples:
   selvedge tap trading                            from now on

@@ -53,6 +53,9 @@ fn mistakes(text: &str) -> Vec<Problem> {
 
 fn read(path: &Path) -> Result<String> {
     let host = || ToolError::host(format!("read the topology file {}", path.display()));
+    if !path.exists() {
+        return Err(ToolError::NoTopology(path.to_path_buf()));
+    }
     let length = std::fs::metadata(path).map_err(host())?.len();
     if length > MAX_BYTES {
         return Err(host()(std::io::Error::other(format!(
