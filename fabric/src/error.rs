@@ -36,7 +36,7 @@ pub enum FabricError {
     },
     /// Somebody uses the fabric.
     #[error(
-        "fabric `{name}` is in use by {users}: stop them first, or remove it by force if they must lose it"
+        "fabric `{name}` is in use by {users}: stop them first, or remove it by force (`selvedge remove {name} --force`) if they must lose it"
     )]
     FabricInUse {
         /// The fabric.
@@ -158,7 +158,7 @@ pub enum FabricError {
     },
     /// A sequencer runs already.
     #[error(
-        "fabric `{name}` already has a sequencer, process {pid}: stop it first (SIGTERM drains it)"
+        "fabric `{name}` already has a sequencer, process {pid}: stop it first (SIGTERM drains it), or let one wait beside it (`selvedge sequencer {name} --standby`)"
     )]
     SequencerRunning {
         /// The fabric.

@@ -113,5 +113,5 @@ fn a_sequencer_drains_when_told_to_stop_and_the_next_goes_on() {
         fabric.has_running_sequencer().then_some(())
     });
     let other = place.fails(&["sequencer", "drained"]);
-    assert!(other.contains("standby"), "{other}");
+    assert!(other.contains("--standby"), "{other}");
 }

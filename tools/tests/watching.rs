@@ -7,7 +7,7 @@ use common::{Place, producer, quote, wait_for};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use selvedge_fabric::{ClaimError, Start};
-use selvedge_journal::{FollowFrom, Follower};
+use selvedge_journal::{FollowFrom, Follower, FollowerPlace};
 use serde_json::Value;
 use std::io::{BufRead, BufReader};
 
@@ -126,7 +126,7 @@ fn a_journal_without_a_topology_is_watched_as_well() {
 fn back_pressure_is_the_share_of_looks_at_a_full_ring() {
     let place = Place::new();
     place.ok(&["create", "pressed", "--ingress-capacity", "16"]);
-    let mut sequencer = place.start(&["sequencer", "pressed", "--idle", "park"]);
+    let sequencer = place.start(&["sequencer", "pressed", "--idle", "park"]);
     let fabric = place.attach("pressed");
     wait_for("the sequencer", || {
         fabric.has_running_sequencer().then_some(())
@@ -210,7 +210,7 @@ fn who_catches_up_from_the_journal_is_shown_so() {
     assert!(place.ok(&["status", "followed"]).contains("catch-up"));
     wait_for("the live stream", || {
         follower.poll(64, |_| {}).expect("it can be read");
-        (follower.behind() == 0).then_some(())
+        (follower.place() == FollowerPlace::Live && follower.behind() == 0).then_some(())
     });
     let seen = late(&status(&place, "followed"));
     assert_eq!(

@@ -125,7 +125,7 @@ fn promised(state: &FabricState, topology: &Topology, found: &mut Vec<Alarm>) {
     };
     let budget = &topology.budget;
     for source in &state.sources {
-        let p99 = source.latency.map(|latency| latency.p99_ns);
+        let p99 = source.latency.and_then(|latency| latency.judged_p99_ns);
         if let Some(detail) = over(p99, budget.publish_to_sequenced_p99) {
             found.push(alarm("latency-budget", &source.name, detail));
         }
@@ -135,7 +135,7 @@ fn promised(state: &FabricState, topology: &Topology, found: &mut Vec<Alarm>) {
         .iter()
         .filter(|consumer| consumer.name != "journal")
     {
-        let p99 = consumer.latency.map(|latency| latency.p99_ns);
+        let p99 = consumer.latency.and_then(|latency| latency.judged_p99_ns);
         if let Some(detail) = over(p99, budget.sequenced_to_consumed_p99) {
             found.push(alarm("latency-budget", &consumer.name, detail));
         }

@@ -4,6 +4,7 @@
 mod alarms;
 mod journal;
 mod latency;
+mod recent;
 mod ring_fill;
 mod samples;
 mod state;

@@ -2,7 +2,8 @@
 
 use super::alarms::alarms;
 use super::journal::JournalWatch;
-use super::latency::{LatencyState, latencies};
+use super::latency::{LatencyState, since_reset};
+use super::recent::{Recent, RecentLatency};
 use super::ring_fill::RingFill;
 use super::samples::Samples;
 use super::state::{ConsumerState, ErrorState, FabricState, SequencerState, SourceState};
@@ -52,6 +53,7 @@ pub struct Watcher {
     moves: HashMap<String, Movement>,
     rings: HashMap<u64, Ring>,
     journal: JournalWatch,
+    recent: RecentLatency,
     duty: Option<(u64, DutyCycles)>,
 }
 
@@ -95,6 +97,7 @@ impl Watcher {
             moves: HashMap::new(),
             rings: HashMap::new(),
             journal: JournalWatch::default(),
+            recent: RecentLatency::default(),
             duty: None,
         }
     }
@@ -184,14 +187,25 @@ impl Watcher {
                 .collect(),
             notes: memory.notes,
         };
-        self.add_latencies(&mut state);
+        self.add_latencies(now, &mut state);
         state.alarms = alarms(&state, self.topology.as_ref());
         state
     }
 
-    fn add_latencies(&self, state: &mut FabricState) {
-        for (subject, snapshot) in latencies(&self.fabric) {
-            let latency = LatencyState::of(&snapshot);
+    fn add_latencies(&mut self, now: Instant, state: &mut FabricState) {
+        let all = LatencyFile::all(&self.fabric);
+        let there: Vec<u64> = all.iter().map(|(_, one)| one.identity()).collect();
+        self.recent.retain(&there);
+        let recent: Vec<Recent> = all
+            .iter()
+            .map(|(_, snapshot)| self.recent.look(now, snapshot))
+            .collect();
+        let since = since_reset(&self.fabric, all);
+        for ((subject, snapshot), recent) in since.into_iter().zip(recent) {
+            let mut latency = LatencyState::of(&snapshot);
+            if let (Some(latency), Recent::P99(p99)) = (&mut latency, recent) {
+                latency.judged_p99_ns = p99;
+            }
             match subject {
                 LatencySubject::Source { name, .. } => {
                     if let Some(source) = state.sources.iter_mut().find(|one| one.name == name) {
