@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Renders what `tmux capture-pane -e -p` prints as a small SVG.
+"""Renders what `tmux capture-pane -e -p -N` prints as a small SVG.
 
-    tmux capture-pane -e -p -t top | docs/terminal_svg.py "selvedge top" > docs/top.svg
+    tmux capture-pane -e -p -N -t top | docs/terminal_svg.py "selvedge top" > docs/top.svg
 """
 
 import html
@@ -27,7 +27,13 @@ def spans(line, style):
         at = escape.end()
         if escape.group(1) is None:
             continue
-        for code in [int(code or 0) for code in escape.group(1).split(";")]:
+        codes = [int(code or 0) for code in escape.group(1).split(";")]
+        # One of the first sixteen colours of 256; grounds are left as they are.
+        if codes[:2] == [38, 5] and len(codes) == 3:
+            codes = [codes[2] + (30 if codes[2] < 8 else 82)]
+        elif codes[0] == 48:
+            codes = []
+        for code in codes:
             if code == 0:
                 style.clear()
             elif code == 1:

@@ -280,7 +280,7 @@ impl JournalAgent {
                     self.errors.note(
                         "held the fabric back",
                         "disk",
-                        "all of staging waited for it: it does not keep up",
+                        "no room for the next frame until the disk has taken some: it does not keep up",
                     );
                 }
                 Ok(false)

@@ -244,7 +244,7 @@ pub fn logged_errors(fabric: &Fabric) -> Vec<LoggedError> {
             }
         }
     }
-    found.sort_by(|one, other| other.last_ns.cmp(&one.last_ns));
+    found.sort_by_key(|error| std::cmp::Reverse(error.last_ns));
     found
 }
 

@@ -49,7 +49,7 @@ fn header(screen: &Screen) -> Vec<Line<'static>> {
     let (status, detail) = match &state.sequencer {
         Some(one) => (
             one.state,
-            format!("  process {}  epoch {}{}", one.pid, one.epoch, duty(one)),
+            format!("  pid {}  epoch {}{}", one.pid, one.epoch, duty(one)),
         ),
         None => ("never started", String::new()),
     };
