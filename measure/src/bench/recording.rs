@@ -13,7 +13,7 @@ use crate::scenario::{Kind, Plan, Scenario};
 use crate::scenarios::{RawWord, SequencedLatency, SequencedThroughput};
 
 /// Repetitions of one disturbed measurement.
-const REPEATS: usize = 3;
+const REPEATS: usize = 2;
 
 pub(super) fn run(args: &RecordingArgs) -> Result<()> {
     let cores = if args.cores.is_empty() {
@@ -35,7 +35,7 @@ pub(super) fn run(args: &RecordingArgs) -> Result<()> {
     let settings = RoundSettings {
         rounds: args.rounds as usize,
         repeats: REPEATS,
-        repeated_rounds: args.rounds as usize,
+        repeated_rounds: (args.rounds as usize).div_ceil(3),
     };
     let outcome = run_rounds(&settings, &plan, &mut RawWord, &mut scenarios, |text| {
         eprintln!("{text}");

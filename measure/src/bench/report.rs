@@ -283,8 +283,11 @@ impl Report {
     }
 }
 
-/// Nanoseconds with thousands set apart.
+/// Nanoseconds with thousands set apart; from 10 ms on milliseconds, which are exact enough.
 fn exact(ns: u64) -> String {
+    if ns >= 10_000_000 {
+        return format!("{:.2} ms", ns as f64 / 1e6);
+    }
     let digits = ns.to_string();
     let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {
@@ -443,5 +446,6 @@ mod tests {
         assert_eq!(quoted("a b"), "'a b'");
         assert_eq!(quoted("it's"), "'it'\\''s'");
         assert_eq!(exact(1_234_567), "1\u{202f}234\u{202f}567 ns");
+        assert_eq!(exact(45_842_431), "45.84 ms");
     }
 }

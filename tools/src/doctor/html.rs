@@ -2,7 +2,7 @@
 
 use super::finding::{Finding, Severity};
 use super::measured::{GAP_BOUNDS_NS, LatencyMatrix, Measured};
-use super::print::{heat, summary};
+use super::print::{heat, short, summary};
 use crate::text::nanoseconds;
 use std::fmt::Write as _;
 
@@ -87,7 +87,7 @@ fn write_jitter(html: &mut String, measured: &Measured) {
         measured.seconds
     );
     for bound in GAP_BOUNDS_NS {
-        let _ = write!(html, "<th>≥ {}</th>", nanoseconds(bound));
+        let _ = write!(html, "<th>≥\u{a0}{}</th>", short(bound));
     }
     html.push_str("<th>longest</th></tr>\n");
     for core in &measured.jitter {
