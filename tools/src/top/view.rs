@@ -49,7 +49,7 @@ fn header(screen: &Screen) -> Vec<Line<'static>> {
     let (status, detail) = match &state.sequencer {
         Some(one) => (
             one.state,
-            format!("  pid {}  epoch {}{}", one.pid, one.epoch, duty(one)),
+            format!("  process {}  epoch {}{}", one.pid, one.epoch, duty(one)),
         ),
         None => ("never started", String::new()),
     };
@@ -91,7 +91,7 @@ fn header(screen: &Screen) -> Vec<Line<'static>> {
 fn duty(sequencer: &SequencerState) -> String {
     match (sequencer.busy_percent, sequencer.held_back_percent) {
         (Some(busy), Some(held)) => {
-            format!("  duty {} busy, {} held", percent(busy), percent(held))
+            format!("  busy {}, held {}", percent(busy), percent(held))
         }
         _ => String::new(),
     }
@@ -274,8 +274,8 @@ fn foot(screen: &Screen) -> Line<'static> {
 
 fn help(frame: &mut Frame<'_>) {
     const TEXT: [&str; 19] = [
-        "duty   share of the sequencer's cycles that found work, or were held",
-        "       back by a consumer",
+        "busy   share of the sequencer's duty cycles that found work; held: that",
+        "       a consumer held back",
         "ring   share of the ring in use: at 100 % a producer waits, at 100 %",
         "       of a gating consumer's everybody does",
         "full   share of the last looks (50 a second) at a full ring:",
