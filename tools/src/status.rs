@@ -2,7 +2,7 @@
 
 use crate::error::{Result, ToolError};
 use crate::locate::Location;
-use crate::observe::{ErrorState, FabricState, JournalState, Watcher};
+use crate::observe::{ErrorState, FabricState, JournalState, Watcher, look_after};
 use crate::text::{age, bytes, count, nanoseconds, percent, rate, seconds};
 use clap::Args;
 use selvedge_fabric::shared::paths::base_directory;
@@ -53,10 +53,7 @@ pub fn run(args: &StatusArgs) -> Result<()> {
         watcher.look();
     }
     loop {
-        // Each gets its share of the pause: rings are looked at meanwhile.
-        let pause = Duration::from_millis(args.interval) / watchers.len() as u32;
-        for watcher in &mut watchers {
-            let state = watcher.look_after(pause);
+        for state in look_after(&mut watchers, Duration::from_millis(args.interval)) {
             let text = if args.json {
                 serde_json::to_string(&state).map_err(ToolError::json("print the state"))? + "\n"
             } else {

@@ -14,4 +14,4 @@ pub use latency::{LatencyState, latencies, reset};
 pub use state::{
     ConsumerState, ErrorState, FabricState, JournalState, SequencerState, SourceState,
 };
-pub use watcher::{SAMPLE_EVERY, Watcher};
+pub use watcher::{SAMPLE_EVERY, Watcher, look_after};

@@ -102,19 +102,6 @@ impl Watcher {
         }
     }
 
-    /// Looks, after `pause` in which only whether rings are full is looked at, every 20 ms.
-    pub fn look_after(&mut self, pause: Duration) -> FabricState {
-        let until = Instant::now() + pause;
-        loop {
-            let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return self.look();
-            }
-            std::thread::sleep(left.min(SAMPLE_EVERY));
-            self.sample();
-        }
-    }
-
     /// Looks only at whether the rings known are full: two reads each.
     pub fn sample(&mut self) {
         let epoch = self.fabric.epoch().load();
@@ -513,6 +500,22 @@ impl Watcher {
             }
         }
         states.sort_by(|one, other| one.name.cmp(&other.name));
+    }
+}
+
+/// Looks at each fabric after `pause`, in which only whether rings are full is looked at, every
+/// 20 ms.
+pub fn look_after(watchers: &mut [Watcher], pause: Duration) -> Vec<FabricState> {
+    let until = Instant::now() + pause;
+    loop {
+        let left = until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return watchers.iter_mut().map(Watcher::look).collect();
+        }
+        std::thread::sleep(left.min(SAMPLE_EVERY));
+        for watcher in &mut *watchers {
+            watcher.sample();
+        }
     }
 }
 
