@@ -17,7 +17,7 @@ const TICKS_PER_HALF: u32 = 5;
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "\
 Publish to sequenced is measured by the sequencer, sequenced to consumed by each
-consumer or observer when its handler has returned: one sample a run of messages.
+consumer or observer when its handler has returned: one sample a run.
 
 Examples:
   selvedge latency trading
