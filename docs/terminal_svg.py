@@ -52,6 +52,8 @@ def spans(line, style):
 def render(text, title):
     """The SVG of a terminal's lines."""
     lines = text.rstrip("\n").split("\n")
+    while len(lines) > 1 and not ESCAPE.sub("", lines[-1]).strip():
+        lines.pop()
     plain = [ESCAPE.sub("", line) for line in lines]
     columns = max([80] + [len(line) for line in plain])
     width = round(columns * CELL_WIDTH + 2 * MARGIN)
