@@ -1,6 +1,7 @@
 //! Fixed work on the path in one thread, to be run under callgrind: claims and commits, sequences
 //! and polls `MESSAGES` lines in runs of 64. The phases are functions of [`Stepped`] that are not
-//! inlined, so that a profile tells them apart.
+//! inlined, so that a profile tells them apart. With `unrecorded` as the second argument nobody
+//! records latency: the difference is what recording costs.
 
 use selvedge_measure::scenarios::Line;
 use selvedge_measure::stepped::Stepped;
@@ -10,8 +11,12 @@ use std::process::ExitCode;
 /// Messages in a run: as many as the sequencer takes from one ring in one pass.
 const RUN: u64 = 64;
 
-fn run(messages: u64) -> Result<()> {
-    let mut stepped = Stepped::repeatable()?;
+fn run(messages: u64, recorded: bool) -> Result<()> {
+    let mut stepped = if recorded {
+        Stepped::repeatable()?
+    } else {
+        Stepped::unrecorded()?
+    };
     let mut sum = 0u64;
     let mut number = 1;
     while number <= messages {
@@ -28,7 +33,8 @@ fn main() -> ExitCode {
         .nth(1)
         .and_then(|text| text.parse().ok())
         .unwrap_or(64_000);
-    match run(messages) {
+    let recorded = std::env::args().nth(2).as_deref() != Some("unrecorded");
+    match run(messages, recorded) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{error}");

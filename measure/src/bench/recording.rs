@@ -45,6 +45,18 @@ pub(super) fn run(args: &RecordingArgs) -> Result<()> {
         args.rounds,
         args.duration.as_millis(),
     ));
+    for series in &outcome.series {
+        if series.kept_disturbed > 0 {
+            report.note(format!(
+                "{}, {:?}: {} of {} rounds were disturbed in every repetition ({}); the quietest counts.",
+                series.name,
+                series.kind,
+                series.kept_disturbed,
+                args.rounds,
+                series.disturbed_by.as_deref().unwrap_or("by somebody"),
+            ));
+        }
+    }
     report.table(table(&outcome)?);
     report.finish(&args.output)
 }
