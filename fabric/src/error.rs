@@ -7,12 +7,22 @@ use std::path::PathBuf;
 #[non_exhaustive]
 pub enum FabricError {
     /// There is no fabric of that name.
-    #[error("there is no fabric `{name}` ({path}): create it first, or set SELVEDGE_DIR to the directory it was created in", path = path.display())]
+    #[error("there is no fabric `{name}` ({path}): create it first (`selvedge create {name}`), see which there are (`selvedge ls`), or set SELVEDGE_DIR to the directory it was created in", path = path.display())]
     NoSuchFabric {
         /// The name asked for.
         name: String,
         /// Where it would be.
         path: PathBuf,
+    },
+    /// No consumer has this name.
+    #[error(
+        "there is no consumer `{name}` in fabric `{fabric}`: `selvedge status {fabric}` lists them"
+    )]
+    NoSuchConsumer {
+        /// The name asked for.
+        name: String,
+        /// The fabric.
+        fabric: String,
     },
     /// A fabric of that name exists already.
     #[error("a fabric `{name}` exists already ({path}) and {state}: attach to it, choose another name, or remove it with `selvedge remove {name}`", path = path.display())]
@@ -26,7 +36,7 @@ pub enum FabricError {
     },
     /// Somebody uses the fabric.
     #[error(
-        "fabric `{name}` is in use by {users}: stop them first, or remove it by force if they must lose it"
+        "fabric `{name}` is in use by {users}: stop them first, or remove it by force (`selvedge remove {name} --force`) if they must lose it"
     )]
     FabricInUse {
         /// The fabric.
@@ -148,7 +158,7 @@ pub enum FabricError {
     },
     /// A sequencer runs already.
     #[error(
-        "fabric `{name}` already has a sequencer, process {pid}: stop it first (SIGTERM drains it)"
+        "fabric `{name}` already has a sequencer, process {pid}: stop it first (SIGTERM drains it), or let one wait beside it (`selvedge sequencer {name} --standby`)"
     )]
     SequencerRunning {
         /// The fabric.

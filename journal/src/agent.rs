@@ -4,7 +4,7 @@ mod actions;
 mod outage;
 
 use crate::error::io_error;
-use crate::format::Action;
+use crate::format::{Action, CLOCK_BREACH};
 use crate::operator_action::{of_fabric, of_journal};
 use crate::segment::list_segments;
 use crate::storage::{DirectoryStorage, Storage};
@@ -20,6 +20,7 @@ use selvedge_fabric::agent::{Agent, AgentError, Progress};
 use selvedge_fabric::frame::system::EndOfStream;
 use selvedge_fabric::message::Message;
 use selvedge_fabric::shared::bank::SequencerStatus;
+use selvedge_fabric::shared::error_log::ErrorLog;
 use selvedge_fabric::{Consumer, Fabric, Observer, PendingConsumer, Start};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -62,6 +63,7 @@ pub struct JournalAgent {
     unrecorded: Option<Record>,
     actions: OperatorActions,
     outage: Option<Outage>,
+    errors: ErrorLog,
     dropping: Option<Dropping>,
     no_room_since: Option<Instant>,
     ended: bool,
@@ -115,7 +117,15 @@ impl JournalAgent {
         let name = directory.display().to_string();
         let storage = DirectoryStorage::create(directory).map_err(io_error("create", &name))?;
         let actions = vec![of_fabric(fabric), of_journal(directory)];
-        Self::begin(fabric, Arc::new(storage), config, actions)
+        let agent = Self::begin(fabric, Arc::new(storage), config, actions)?;
+        // Whoever looks at the fabric may stand in another directory than this process.
+        let whole = directory
+            .canonicalize()
+            .unwrap_or_else(|_| directory.to_owned());
+        agent
+            .positions
+            .set_disk(whole.as_os_str(), config.reserve_bytes);
+        Ok(agent)
     }
 
     /// As [`Self::new`], in any storage.
@@ -212,6 +222,7 @@ impl JournalAgent {
             watch: None,
             unrecorded: None,
             outage: None,
+            errors: ErrorLog::new(fabric, JOURNAL_CONSUMER),
             dropping: None,
             no_room_since: None,
             ended: false,
@@ -325,12 +336,24 @@ impl JournalAgent {
                     self.no_room_since = Some(Instant::now());
                     self.held_back += 1;
                     self.positions.set_held_back(self.held_back);
+                    self.errors.note(
+                        "held the fabric back",
+                        "disk",
+                        "no room for the next frame until the disk has taken some: it does not keep up",
+                    );
                 }
                 Ok(false)
             }
             Err(error) => {
                 let now = (self.clock)();
-                Outage::met(&mut self.outage, error, writer, &self.positions, now)?;
+                Outage::met(
+                    &mut self.outage,
+                    error,
+                    writer,
+                    &self.positions,
+                    &mut self.errors,
+                    now,
+                )?;
                 Ok(false)
             }
         }
@@ -358,6 +381,8 @@ impl JournalAgent {
         };
         if let Some(dropping) = self.dropping.take_if(|dropping| dropping.last > 0) {
             writer.declare_gap(dropping.last, dropping.began, dropping.reason)?;
+            let detail = format!("frames up to {} are not recorded", dropping.last);
+            self.errors.note("gap", dropping.reason.name(), &detail);
         }
         let (limit, mut failed, mut ended) = (self.message_limit, None, false);
         let read = consumer
@@ -475,6 +500,10 @@ impl JournalAgent {
         if let Some(record) = waited.or_else(|| watch.take()) {
             if let Record::Clock(clock) = &record {
                 self.positions.note_clock(clock, (self.clock)());
+                if clock.flags & CLOCK_BREACH != 0 {
+                    let detail = format!("error bound {} ns", clock.maximum_error_ns);
+                    self.errors.note("clock beyond its bound", "", &detail);
+                }
             }
             match writer.record(&record) {
                 Ok(true) => self.actions.note(&record),
@@ -558,7 +587,14 @@ impl JournalAgent {
                 Ok(()) => self.unflushed_since = None,
                 Err(error) => {
                     let now = (self.clock)();
-                    Outage::met(&mut self.outage, error, writer, &self.positions, now)?;
+                    Outage::met(
+                        &mut self.outage,
+                        error,
+                        writer,
+                        &self.positions,
+                        &mut self.errors,
+                        now,
+                    )?;
                 }
             }
         }

@@ -5,20 +5,17 @@
 //! than the ring it goes back to the journal by itself. No gap, no duplicate, and nobody waits
 //! for it.
 
-use crate::error::{JournalError, io_error};
+use crate::error::JournalError;
+use crate::follower_file::FollowerFile;
 use crate::frames::frame_at;
 use crate::reader::{JournalReader, ReadOptions};
 use crate::staging::StagingView;
 use crate::storage::DirectoryStorage;
 use crate::view::{JournalView, shared_directory};
 use crate::writer::STAGING_FILE;
-use selvedge_fabric::memory::{Access, Mapping};
-use selvedge_fabric::protocol::Words;
-use selvedge_fabric::shared::names::check_name;
 use selvedge_fabric::{Fabric, FabricError, Frame, Observer, Start};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 /// How long frames that the ring has lost may be nowhere to be found: on their way from the
@@ -58,7 +55,7 @@ pub struct Follower {
     next: u64,
     /// Where `next` is stored: an observer's own position is that of the ring, which is further
     /// on while this one reads the journal.
-    stored: Words,
+    file: FollowerFile,
     source: Source,
     /// When what is next was first found nowhere.
     nowhere_since: Option<Instant>,
@@ -92,12 +89,12 @@ impl Follower {
         name: &str,
         from: FollowFrom,
     ) -> Result<Self, JournalError> {
-        let stored = position_file(fabric, name)?;
+        let file = FollowerFile::enter(fabric, name)?;
         let next = match from {
             FollowFrom::Sequence(sequence) => sequence.max(1),
             FollowFrom::Latest => fabric.next_sequence(),
             FollowFrom::Oldest => Self::oldest(fabric, directory)?,
-            FollowFrom::Stored => match load(&stored) {
+            FollowFrom::Stored => match file.position() {
                 0 => Self::oldest(fabric, directory)?,
                 position => position,
             },
@@ -114,7 +111,7 @@ impl Follower {
             directory: directory.to_owned(),
             name: name.to_owned(),
             next,
-            stored,
+            file,
             source: Source::Undecided,
             nowhere_since: None,
             catching_up: false,
@@ -167,9 +164,7 @@ impl Follower {
         handler: impl FnMut(&Frame<'_>),
     ) -> Result<usize, JournalError> {
         let polled = self.poll_here(limit, handler);
-        if let Some(word) = self.stored.get(0) {
-            word.store(self.next, Ordering::Release);
-        }
+        self.file.tell(self.next, self.place(), self.catch_ups);
         polled
     }
 
@@ -334,20 +329,4 @@ impl Follower {
                 sequence: first,
             }))
     }
-}
-
-/// The stored position; 0 for none.
-fn load(stored: &Words) -> u64 {
-    stored.get(0).map_or(0, |word| word.load(Ordering::Acquire))
-}
-
-/// The file of a follower's position, beside those of consumers and out of sight of them.
-fn position_file(fabric: &Fabric, name: &str) -> Result<Words, JournalError> {
-    check_name("follower", name)?;
-    let path = fabric.paths().consumers().join(format!(".{name}.follower"));
-    if !path.exists() {
-        let file = path.display().to_string();
-        std::fs::write(&path, 0_u64.to_le_bytes()).map_err(io_error("write", &file))?;
-    }
-    Ok(Mapping::open(&path, Access::Write)?.words(0, 8)?)
 }

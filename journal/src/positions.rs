@@ -5,7 +5,9 @@ use crate::format::{CLOCK_BREACH, ClockRecord};
 use selvedge_fabric::host::process::ProcessIdentity;
 use selvedge_fabric::memory::{Access, Mapping};
 use selvedge_fabric::protocol::Words;
-use std::path::Path;
+use std::ffi::OsStr;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 
 /// The first word of a positions file: `SELVPOSN`.
@@ -33,7 +35,13 @@ const GAP_FIRST: usize = 52;
 const GAP_LAST: usize = 53;
 const GAP_COUNT: usize = 54;
 const HELD_BACK: usize = 64;
-const WORDS: usize = 72;
+const RESERVE: usize = 65;
+const DIRECTORY_BYTES: usize = 96;
+const DIRECTORY: usize = 97;
+const WORDS: usize = POSITIONS_BYTES / 8;
+
+/// The longest path of a journal's directory that is told; of a longer one nothing is.
+const MAX_DIRECTORY_BYTES: usize = (WORDS - DIRECTORY) * 8;
 
 /// What is the matter with the journal, for everybody to see.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -56,6 +64,19 @@ pub enum AlarmState {
 }
 
 impl AlarmState {
+    /// What it is called: `clear`, `space-low`, `no-space`, ...
+    pub fn name(self) -> &'static str {
+        match self {
+            AlarmState::Clear => "clear",
+            AlarmState::SpaceLow => "space-low",
+            AlarmState::NoSpace => "no-space",
+            AlarmState::InputOutput => "input-output",
+            AlarmState::ReadOnly => "read-only",
+            AlarmState::Other => "other",
+            AlarmState::ClockBound => "clock-bound",
+        }
+    }
+
     fn from_code(code: u64) -> Self {
         match code {
             0 => AlarmState::Clear,
@@ -228,6 +249,42 @@ impl JournalPositions {
         self.load(HELD_BACK)
     }
 
+    /// Bytes that should stay free on the journal's file system; 0 for none.
+    pub fn reserve_bytes(&self) -> u64 {
+        self.load(RESERVE)
+    }
+
+    /// The journal's directory, so that anybody can look at its disk; `None` where it has none, or
+    /// where its path is longer than 3320 bytes.
+    pub fn directory(&self) -> Option<PathBuf> {
+        let length = usize::try_from(self.load(DIRECTORY_BYTES)).ok()?;
+        if length == 0 || length > MAX_DIRECTORY_BYTES {
+            return None;
+        }
+        let mut bytes: Vec<u8> = (0..length.div_ceil(8))
+            .flat_map(|index| self.load(DIRECTORY + index).to_le_bytes())
+            .collect();
+        bytes.truncate(length);
+        Some(PathBuf::from(std::ffi::OsString::from_vec(bytes)))
+    }
+
+    /// Says where the journal writes, and how much of its disk should stay free.
+    pub(crate) fn set_disk(&self, directory: &OsStr, reserve_bytes: u64) {
+        self.store(RESERVE, reserve_bytes);
+        // Nobody reads half of a path: its length is 0 meanwhile.
+        self.store(DIRECTORY_BYTES, 0);
+        let bytes = directory.as_bytes();
+        if bytes.len() > MAX_DIRECTORY_BYTES {
+            return;
+        }
+        for (index, chunk) in bytes.chunks(8).enumerate() {
+            let mut word = [0; 8];
+            word[..chunk.len()].copy_from_slice(chunk);
+            self.store(DIRECTORY + index, u64::from_le_bytes(word));
+        }
+        self.store(DIRECTORY_BYTES, bytes.len() as u64);
+    }
+
     pub(crate) fn set_recorded(&self, sequence: u64) {
         self.store(RECORDED, sequence);
     }
@@ -296,6 +353,24 @@ mod tests {
         assert_eq!(reader.alarm().state, AlarmState::Clear);
         assert_eq!(reader.recorded(), 9);
         assert!(JournalPositions::shared(&path, 78).is_err());
+    }
+
+    #[test]
+    fn everybody_learns_which_disk_the_journal_writes_to() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("journal/positions");
+        let writer = JournalPositions::shared(&path, 77).unwrap();
+        let reader = JournalPositions::open(&path).unwrap();
+        assert_eq!((reader.directory(), reader.reserve_bytes()), (None, 0));
+        writer.set_disk(OsStr::new("/a/journal of 23 bytes"), 1 << 30);
+        let told = PathBuf::from("/a/journal of 23 bytes");
+        assert_eq!(reader.directory(), Some(told));
+        assert_eq!(reader.reserve_bytes(), 1 << 30);
+        let longest = "x".repeat(MAX_DIRECTORY_BYTES);
+        writer.set_disk(OsStr::new(&longest), 0);
+        assert_eq!(reader.directory(), Some(PathBuf::from(&longest)));
+        writer.set_disk(OsStr::new(&format!("{longest}x")), 0);
+        assert_eq!(reader.directory(), None);
     }
 
     #[test]

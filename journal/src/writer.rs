@@ -282,7 +282,7 @@ impl JournalWriter {
         }
         match &mut self.back {
             Back::Helper(helper) => {
-                if let Some(next) = helper.free_block()
+                if let Ok(Some(next)) = helper.free_block()
                     && let Some(full) = self.staging.replace(next)
                 {
                     // Cannot be refused: there is a place for every block. The thread's end is

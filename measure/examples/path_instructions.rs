@@ -1,14 +1,20 @@
 //! Fixed work on the path in one thread, to be run under callgrind: claims and commits, sequences
-//! and polls `MESSAGES` lines (first argument) in runs of `RUN` (second argument). The phases are functions of [`Stepped`] that are not
-//! inlined, so that a profile tells them apart.
+//! and polls `MESSAGES` lines (first argument) in runs of `RUN` (second argument). The phases are
+//! functions of [`Stepped`] that are not inlined, so that a profile tells them apart. With
+//! `unrecorded` as the third argument nobody records latency: the difference is what recording
+//! costs.
 
 use selvedge_measure::scenarios::Line;
 use selvedge_measure::stepped::Stepped;
 use selvedge_measure::{Result, check_equal};
 use std::process::ExitCode;
 
-fn run(messages: u64, length: u64) -> Result<()> {
-    let mut stepped = Stepped::repeatable()?;
+fn run(messages: u64, length: u64, recorded: bool) -> Result<()> {
+    let mut stepped = if recorded {
+        Stepped::repeatable()?
+    } else {
+        Stepped::unrecorded()?
+    };
     let mut sum = 0u64;
     let mut number = 1;
     while number <= messages {
@@ -27,7 +33,8 @@ fn main() -> ExitCode {
             .and_then(|text| text.parse().ok())
             .unwrap_or(otherwise)
     };
-    match run(argument(1, 64_000), argument(2, 64)) {
+    let recorded = std::env::args().nth(3).as_deref() != Some("unrecorded");
+    match run(argument(1, 64_000), argument(2, 64), recorded) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{error}");

@@ -34,8 +34,17 @@ impl Stepped {
 
     /// The same with time standing still: what this thread executes depends on nothing outside.
     pub fn repeatable() -> Result<Self> {
+        Self::standing_still(true)
+    }
+
+    /// As [`Stepped::repeatable`], in a fabric that records no latency.
+    pub fn unrecorded() -> Result<Self> {
+        Self::standing_still(false)
+    }
+
+    fn standing_still(recorded: bool) -> Result<Self> {
         let scratch = Scratch::new()?;
-        let fabric = scratch.fabric(|_| {})?;
+        let fabric = scratch.fabric(|config| config.latency = recorded)?;
         let config = SequencerConfig {
             time: TimeSource::Manual(Arc::new(AtomicU64::new(1))),
             ..SequencerConfig::default()

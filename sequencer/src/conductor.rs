@@ -24,6 +24,7 @@ use selvedge_fabric::protocol::ingress::{IngressReader, RingShape};
 use selvedge_fabric::shared::bank::{Bank, ConsumerEntry, MAX_CONSUMERS, MAX_SOURCES, SourceEntry};
 use selvedge_fabric::shared::control::PAYLOAD_SHARE;
 use selvedge_fabric::shared::cursor::{ConsumerKind, ConsumerRegistration, CursorFile};
+use selvedge_fabric::shared::error_log::ErrorLog;
 use selvedge_fabric::shared::names::{check_name, name_to_words};
 use selvedge_fabric::shared::paths::{source_ring, split_source_file};
 use selvedge_fabric::shared::registration::{Registration, RegistrationFile};
@@ -118,7 +119,7 @@ pub(crate) struct Conductor {
     sources: Vec<KnownSource>,
     consumers: Vec<Option<KnownConsumer>>,
     refused: HashSet<u64>,
-    alarms: Vec<String>,
+    errors: ErrorLog,
     raised: u64,
     stream_capacity: u64,
     rings: Rings,
@@ -194,7 +195,7 @@ impl Conductor {
             sources: Vec::new(),
             consumers,
             refused: HashSet::new(),
-            alarms: Vec::new(),
+            errors: ErrorLog::of_sequencer(&fabric, parts.bank.index()),
             raised: 0,
             stream_capacity: fabric.control().stream_capacity,
             rings: parts.rings,
@@ -261,7 +262,10 @@ impl Conductor {
             match event {
                 Event::SourceGone { source, reason } => self.forget_source(&source, reason),
                 Event::ConsumerRefused { place, nonce } => {
-                    self.consumers[place] = None;
+                    if let Some(known) = self.consumers[place].take() {
+                        let reason = self.bank.refusal(nonce).unwrap_or_default();
+                        self.errors.note("refused", &known.name, &reason);
+                    }
                     self.refused.insert(nonce);
                 }
             }
@@ -281,6 +285,7 @@ impl Conductor {
             return;
         };
         let known = self.sources.swap_remove(index);
+        self.note_end(&known, reason);
         if reason == LEFT_CUT_OFF {
             // Its process lives on and may not know: the file stays, so that the name stays
             // taken until it leaves; it is not admitted again.
@@ -288,6 +293,24 @@ impl Conductor {
             return;
         }
         self.remove_source_files(&known.path, &known.ring_path);
+    }
+
+    /// A source that did not leave in order is an error that somebody may look for.
+    fn note_end(&mut self, known: &KnownSource, reason: u16) {
+        let (process, _) = known.file.holder();
+        let what = match reason {
+            LEFT_CUT_OFF => "cut off",
+            LEFT_DIED => "died",
+            _ => return,
+        };
+        let detail = match reason {
+            LEFT_CUT_OFF => format!(
+                "process {}: it broke the protocol of its ring, or its files were cut short",
+                process.pid
+            ),
+            _ => format!("process {}, without leaving", process.pid),
+        };
+        self.errors.note(what, &name_of(&known.path), &detail);
     }
 
     /// Removes a drained source's files, so that its name is free again.
@@ -307,8 +330,9 @@ impl Conductor {
         crash_point!("leaving.removed");
     }
 
-    fn refuse(&mut self, nonce: u64, reason: String) {
+    fn refuse(&mut self, name: &str, nonce: u64, reason: String) {
         if self.refused.insert(nonce) {
+            self.errors.note("refused", name, &reason);
             self.backlog.push_back(Command::Refuse { nonce, reason });
         }
     }
@@ -336,7 +360,7 @@ impl Conductor {
             }
             work += 1;
             if let Err(reason) = self.admit_source(name, nonce, path, file) {
-                self.refuse(nonce, reason);
+                self.refuse(name, nonce, reason);
             }
         }
         work
@@ -393,7 +417,9 @@ impl Conductor {
             name: name.to_owned(),
             bank: self.bank.index(),
         };
-        source.latency = LatencyRecorder::create(&self.fabric, &measured).ok();
+        if self.fabric.control().records_latency() {
+            source.latency = LatencyRecorder::create(&self.fabric, &measured).ok();
+        }
         let entry = SourceEntry {
             nonce: registration.nonce,
             name: name.to_owned(),
@@ -584,7 +610,7 @@ impl Conductor {
             }
             match self.admit_consumer(&name, file) {
                 Ok(admitted) => work += usize::from(admitted),
-                Err(reason) => self.refuse(nonce, reason),
+                Err(reason) => self.refuse(&name, nonce, reason),
             }
         }
         work
@@ -643,15 +669,18 @@ impl Conductor {
             self.watched_at = Instant::now();
         }
         let mut work = 0;
+        let mut alarms: Vec<(&str, String, String)> = Vec::new();
+        let mut died: Vec<(String, String)> = Vec::new();
         for known in &mut self.sources {
             if known.leaving {
                 continue;
             }
             let reason = if known.ring.is_broken() || known.file.is_broken() {
-                self.alarms.push(format!(
+                let text = format!(
                     "source {} was cut off: its files were cut short under their mapping",
                     known.path.display()
-                ));
+                );
+                alarms.push(("cut short", name_of(&known.path), text));
                 LEFT_CUT_OFF
             } else if known.file.detached() {
                 LEFT_DETACHED
@@ -675,13 +704,19 @@ impl Conductor {
             };
             let mut gone = known.file.detached() || known.file.is_broken();
             if known.file.is_broken() {
-                self.alarms.push(format!(
+                let text = format!(
                     "consumer `{}` was cut off: its file was cut short under its mapping",
                     known.name
-                ));
+                );
+                alarms.push(("cut short", known.name.clone(), text));
             }
             if watch && known.watch.as_ref().is_some_and(ProcessWatch::is_dead) {
                 known.watch = None;
+                if !gone {
+                    let process = known.file.holder().0;
+                    let detail = format!("process {}, without leaving", process.pid);
+                    died.push((known.name.clone(), detail));
+                }
             }
             gone |= known.watch.is_none() && !known.essential;
             if watch && !gone && published.saturating_sub(known.file.position()) >= full {
@@ -690,7 +725,7 @@ impl Conductor {
                     gone |= known.stands_still(published, patience);
                 } else if known.stands_still(published, REPORT_AFTER) && !known.reported {
                     known.reported = true;
-                    self.alarms.push(holding_alarm(known));
+                    alarms.push(("holds the stream", known.name.clone(), holding_alarm(known)));
                 }
             } else if known.reported {
                 known.reported = false;
@@ -703,8 +738,12 @@ impl Conductor {
                 });
             }
         }
-        for text in std::mem::take(&mut self.alarms) {
+        for (name, detail) in died {
+            self.errors.note("died", &name, &detail);
+        }
+        for (what, subject, text) in alarms {
             self.raise(&text);
+            self.errors.note(what, &subject, &text);
         }
         work
     }
@@ -730,6 +769,10 @@ impl Conductor {
         // A host clock that was set makes the measurement void.
         let rate = if measured.abs_diff(nominal) > nominal / 1_000 {
             self.rate_base = (ticks, utc);
+            let detail = format!(
+                "{measured} ticks a second against {nominal}: the time stamps follow slowly"
+            );
+            self.errors.note("host clock was set", "", &detail);
             nominal
         } else {
             measured
@@ -739,6 +782,13 @@ impl Conductor {
                 .slewed(ticks, utc, rate, CALIBRATE_EVERY.as_nanos() as u64);
         self.backlog.push_back(Command::Calibrate(self.calibration));
     }
+}
+
+/// The name of the source whose registration this is.
+fn name_of(path: &Path) -> String {
+    path.file_name()
+        .and_then(|file| split_source_file(file.to_str()?))
+        .map_or_else(String::new, |(name, _)| name.to_owned())
 }
 
 /// What to say of a consumer that holds the stream.

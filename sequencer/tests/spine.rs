@@ -1195,6 +1195,19 @@ fn files_cut_short_under_the_sequencer_hurt_their_owner_only() {
             && alarms.iter().any(|(_, text)| text.contains("`lazy`")),
         "{alarms:?}"
     );
+    // Listed once each, for everybody to see.
+    let errors = selvedge_fabric::shared::error_log::logged_errors(&host.fabric);
+    let count = |what: &str, subject: &str| {
+        let same = |one: &&_| {
+            let one: &selvedge_fabric::shared::error_log::LoggedError = one;
+            (one.what.as_str(), one.subject.as_str()) == (what, subject)
+        };
+        errors.iter().find(same).map(|one| one.count)
+    };
+    assert_eq!(count("cut off", "hostile"), Some(1), "{errors:?}");
+    assert_eq!(count("cut short", "hostile"), Some(1), "{errors:?}");
+    assert_eq!(count("cut short", "lazy"), Some(1), "{errors:?}");
+    assert!(errors.iter().all(|one| one.agent == "sequencer"));
 }
 
 #[test]

@@ -10,7 +10,7 @@ use std::process::ExitCode;
 /// Options of `check`.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "\
-Exit code: 0 right, 2 right with warnings, 3 not possible on this host, 1 mistakes.
+Exit code: 0 right, 2 with warnings, 3 not possible on this host, 1 mistakes.
 
 Examples:
   selvedge check fabric.toml             every mistake with its line and remedy

@@ -40,12 +40,21 @@ pub enum Command {
     Demo(DemoArgs),
     /// Measure latency and throughput on this host, with a report
     #[command(subcommand)]
+    #[command(after_help = "\
+Examples:
+  selvedge bench latency                    one ring between two processes
+  selvedge bench sequenced --rate 1000000   through the sequencer
+  selvedge bench journal --directory /var/lib/selvedge")]
     Bench(Bench),
     /// Create a fabric
     Create(CreateArgs),
     /// Run the sequencer of a fabric until SIGTERM
     Sequencer(SequencerArgs),
     /// List the fabrics of this host
+    #[command(after_help = "\
+Examples:
+  selvedge ls
+  SELVEDGE_DIR=/dev/shm/other selvedge ls")]
     Ls,
     /// Show who takes part and how they keep up
     #[command(visible_alias = "stat")]
@@ -63,6 +72,9 @@ pub enum Command {
     /// Look at this host as an expert would: what costs latency, and what mends it
     Doctor(DoctorArgs),
     /// Print what an expert would set on this host, as a script; applies nothing
+    #[command(after_help = "\
+Examples:
+  selvedge tune plan fabric.toml > tune.sh")]
     Tune(TuneArgs),
     /// Print a shell's completions
     Completions(CompletionsArgs),
@@ -77,8 +89,17 @@ pub enum Command {
     /// Record, verify, compare and show journals
     Journal(JournalArgs),
     /// Kill and freeze processes of a fabric under load, and account for every message
+    #[command(after_help = "\
+Examples:
+  selvedge torture                                 200 kills, 50 freezes
+  selvedge torture --kills 1000 --freezes 0 --seed 7
+  selvedge torture --takeover --kills 100 --json   how long a takeover takes")]
     Torture(TortureArgs),
     /// Publish what a journal holds into a live fabric
+    #[command(after_help = "\
+Examples:
+  selvedge replay DIR --into test                  as fast as it happened
+  selvedge replay DIR --into test --speed max --from seq:1000")]
     Replay(ReplayArgs),
     /// One process of the demo
     #[command(hide = true)]
@@ -95,6 +116,10 @@ pub enum Bench {
     #[command(flatten)]
     Fabric(What),
     /// The journal against its disk and its hash functions
+    #[command(after_help = "\
+Examples:
+  selvedge bench journal --directory /var/lib/selvedge
+  selvedge bench journal --mib 64 --rounds 1 --fabric-seconds 0")]
     Journal(JournalBenchArgs),
 }
 

@@ -14,8 +14,8 @@ use std::fmt::Write as _;
 #[command(after_help = "\
 Examples:
   selvedge describe trading                    sizes, and every message type
-  selvedge describe trading --type quote       one type: a name, a part of it, or a number
-  selvedge describe trading --system --json    the fabric's own messages too, as JSON")]
+  selvedge describe trading --type quote       part of its name, or its number
+  selvedge describe trading --system --json    the fabric's own too, as JSON")]
 pub struct DescribeArgs {
     /// The fabric's name.
     fabric: String,

@@ -73,6 +73,9 @@ pub enum ToolError {
         /// The first places.
         detail: String,
     },
+    /// A topology file is not there.
+    #[error("there is no topology file {path}: check the path; `selvedge check --example > fabric.toml` writes one to begin with", path = .0.display())]
+    NoTopology(PathBuf),
     /// A topology file has mistakes.
     #[error("{path} has mistakes:\n{}\nnext: mend them and run `selvedge check {path}`", problem_lines(.problems), path = .path.display())]
     BadTopology {

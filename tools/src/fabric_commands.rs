@@ -16,6 +16,13 @@ use std::time::Duration;
 
 /// Options of `create`.
 #[derive(Args, Clone, Debug)]
+#[command(after_help = "\
+A whole set of agents from one file is easier: selvedge up fabric.toml.
+
+Examples:
+  selvedge create trading
+  selvedge create trading --stream-capacity 65536 --slot-bytes 128
+  selvedge create trading --recover-from /var/lib/selvedge/trading")]
 pub struct CreateArgs {
     /// The fabric's name.
     name: String,
@@ -37,6 +44,9 @@ pub struct CreateArgs {
     /// NUMA node of the memory.
     #[arg(long)]
     numa_node: Option<u32>,
+    /// Record no latency: to measure what recording costs.
+    #[arg(long)]
+    no_latency: bool,
     /// Go on from this journal: the fabric's memory was lost (power), its journal was not.
     #[arg(long, value_name = "DIR")]
     recover_from: Option<PathBuf>,
@@ -63,6 +73,7 @@ pub fn create(args: &CreateArgs) -> Result<()> {
         ingress_capacity: args.ingress_capacity,
         ingress_payload_bytes: args.ingress_payload_bytes,
         numa_node: args.numa_node,
+        latency: !args.no_latency,
         ..FabricConfig::new(&args.name)
     })?;
     let root = fabric.paths().root();
@@ -91,6 +102,14 @@ pub fn create(args: &CreateArgs) -> Result<()> {
 
 /// Options of `sequencer`.
 #[derive(Args, Clone, Debug)]
+#[command(after_help = "\
+SIGTERM or Ctrl-C drains every ring and ends the stream; a second one ends the
+process at once. Nothing is lost either way.
+
+Examples:
+  selvedge sequencer trading --core 2
+  selvedge sequencer trading --idle park           where no core is to spare
+  selvedge sequencer trading --standby --core 3    takes over when it dies")]
 pub struct SequencerArgs {
     /// The fabric's name.
     name: String,
@@ -219,6 +238,13 @@ pub fn list() -> Result<()> {
 
 /// Options of `remove`.
 #[derive(Args, Clone, Debug)]
+#[command(after_help = "\
+What was neither read nor journaled is gone with the fabric.
+
+Examples:
+  selvedge remove trading
+  selvedge remove trading --consumer journal   only what this dead one holds
+  selvedge remove --dead                       every fabric that nobody uses")]
 pub struct RemoveArgs {
     /// The fabric's name; with --dead it may be left out.
     #[arg(required_unless_present = "dead")]

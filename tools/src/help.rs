@@ -92,6 +92,86 @@ mod tests {
     use crate::cli::Cli;
     use clap::CommandFactory;
 
+    /// The command line of an example, without what explains it.
+    fn words(line: &str) -> Vec<String> {
+        let (mut words, mut word, mut quoted, mut spaces) = (Vec::new(), String::new(), false, 0);
+        for letter in line.chars() {
+            match letter {
+                '\'' => quoted = !quoted,
+                ' ' if !quoted => {
+                    spaces += 1;
+                    if spaces > 1 {
+                        // What follows explains.
+                        break;
+                    }
+                    words.push(std::mem::take(&mut word));
+                    continue;
+                }
+                '|' | '>' if !quoted => break,
+                _ => word.push(letter),
+            }
+            spaces = 0;
+        }
+        words.push(word);
+        words.retain(|word| !word.is_empty() && !word.starts_with("SELVEDGE_"));
+        words
+    }
+
+    fn check_examples(command: &Command, path: &str, examples: &mut usize) {
+        let path = format!("{path} {}", command.get_name());
+        let help = command
+            .get_after_help()
+            .map(ToString::to_string)
+            .unwrap_or_default();
+        assert!(help.contains("Examples:\n"), "{path} has no examples");
+        for line in help.lines() {
+            assert!(line.chars().count() <= WIDTH, "{path}: {line}");
+            let words = words(line.trim_start());
+            if words.first().is_none_or(|word| word != "selvedge") {
+                continue;
+            }
+            *examples += 1;
+            if let Err(error) = Cli::command().try_get_matches_from(&words) {
+                panic!("{path}: `{line}`: {error}");
+            }
+        }
+        for verb in command.get_subcommands() {
+            if !verb.is_hide_set() && verb.get_name() != "help" {
+                check_examples(verb, &path, examples);
+            }
+        }
+    }
+
+    #[test]
+    fn every_verb_has_examples_that_the_command_line_takes() {
+        let mut examples = 0;
+        for verb in Cli::command()
+            .get_subcommands()
+            .filter(|verb| !verb.is_hide_set())
+        {
+            check_examples(verb, "selvedge", &mut examples);
+        }
+        assert!(examples >= 60, "{examples}");
+    }
+
+    #[test]
+    fn the_units_run_commands_that_there_are() {
+        let units = concat!(
+            include_str!("../../tuning/selvedge@.service"),
+            include_str!("../../tuning/selvedge-exporter.service")
+        );
+        let commands: Vec<&str> = units
+            .lines()
+            .filter_map(|line| line.strip_prefix("ExecStart=/usr/bin/"))
+            .collect();
+        assert_eq!(commands.len(), 2);
+        for command in commands {
+            if let Err(error) = Cli::command().try_get_matches_from(words(command)) {
+                panic!("{command}: {error}");
+            }
+        }
+    }
+
     #[test]
     fn every_verb_is_shown_within_eighty_columns() {
         let command = Cli::command();

@@ -17,12 +17,12 @@ const TICKS_PER_HALF: u32 = 5;
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "\
 Publish to sequenced is measured by the sequencer, sequenced to consumed by each
-consumer when its handler has returned: one sample a run of messages.
+consumer or observer when its handler has returned: one sample a run.
 
 Examples:
   selvedge latency trading
   selvedge latency trading --reset          start from zero; nobody notices
-  selvedge latency trading --hgrm out/      a file each, for HdrHistogram's plotter")]
+  selvedge latency trading --hgrm out/      a file each, to be plotted")]
 pub struct LatencyArgs {
     /// The fabric's name, or its topology file.
     fabric: String,
@@ -48,6 +48,9 @@ pub fn subject_text(subject: &LatencySubject) -> (&'static str, &str) {
 /// Shows, exports, resets.
 pub fn run(args: &LatencyArgs) -> Result<()> {
     let fabric = Location::of(&args.fabric)?.attach()?;
+    if !fabric.control().records_latency() {
+        eprintln!("note: this fabric records no latency; it was created so");
+    }
     let all = latencies(&fabric);
     if !args.json {
         println!(

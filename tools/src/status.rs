@@ -2,8 +2,8 @@
 
 use crate::error::{Result, ToolError};
 use crate::locate::Location;
-use crate::observe::{FabricState, Watcher};
-use crate::text::{age, count, nanoseconds, rate};
+use crate::observe::{ErrorState, FabricState, JournalState, Watcher, look_after};
+use crate::text::{age, bytes, count, nanoseconds, percent, rate, seconds};
 use clap::Args;
 use selvedge_fabric::shared::paths::base_directory;
 use std::fmt::Write as _;
@@ -16,8 +16,8 @@ use std::time::Duration;
 Examples:
   selvedge status                     every fabric of this host
   selvedge status trading             one of them
-  selvedge status trading --json      for scripts: one object
-  selvedge status trading --watch     again every second; with --json one object a line")]
+  selvedge stat trading --json        for scripts: one object
+  selvedge stat trading --watch       again and again; as JSON one a line")]
 pub struct StatusArgs {
     /// The fabric's name, or its topology file; all fabrics unless said.
     fabric: Option<String>,
@@ -53,9 +53,7 @@ pub fn run(args: &StatusArgs) -> Result<()> {
         watcher.look();
     }
     loop {
-        std::thread::sleep(Duration::from_millis(args.interval));
-        for watcher in &mut watchers {
-            let state = watcher.look();
+        for state in look_after(&mut watchers, Duration::from_millis(args.interval)) {
             let text = if args.json {
                 serde_json::to_string(&state).map_err(ToolError::json("print the state"))? + "\n"
             } else {
@@ -96,34 +94,35 @@ pub fn describe(state: &FabricState) -> String {
     if !state.sources.is_empty() {
         let _ = writeln!(
             text,
-            "  {:<20} {:>8} {:<7} {:>10} {:>8} {:>6} {:>6}",
-            "source", "process", "state", "messages", "rate/s", "fill", "idle"
+            "  {:<18} {:>8} {:<8} {:>9} {:>7} {:>6} {:>6} {:>6}",
+            "source", "process", "state", "messages", "rate/s", "ring", "full", "idle"
         );
     }
     for source in &state.sources {
         let _ = writeln!(
             text,
-            "  {:<20} {:>8} {:<7} {:>10} {:>8} {:>5.1}% {:>6}",
+            "  {:<18} {:>8} {:<8} {:>9} {:>7} {:>6} {:>6} {:>6}",
             source.name,
             source.pid,
             source.state,
             count(source.messages),
             rate(source.rate),
-            source.fill_percent,
+            percent(source.fill_percent),
+            percent(source.back_pressure_percent),
             age(source.idle_s)
         );
     }
     if !state.consumers.is_empty() {
         let _ = writeln!(
             text,
-            "  {:<20} {:>8} {:<7} {:>10} {:>8} {:>7} {:<7}",
+            "  {:<18} {:>8} {:<8} {:>10} {:>7} {:>7} {:<9}",
             "consumer", "process", "state", "position", "rate/s", "lag", "kind"
         );
     }
     for consumer in &state.consumers {
         let _ = writeln!(
             text,
-            "  {:<20} {:>8} {:<7} {:>10} {:>8} {:>7} {:<7}",
+            "  {:<18} {:>8} {:<8} {:>10} {:>7} {:>7} {:<9}",
             consumer.name,
             consumer.pid,
             consumer.state,
@@ -133,7 +132,13 @@ pub fn describe(state: &FabricState) -> String {
             consumer.kind
         );
     }
+    if let Some(journal) = &state.journal {
+        write_journal(&mut text, journal);
+    }
     write_latencies(&mut text, state);
+    for error in &state.errors {
+        let _ = writeln!(text, "  {}", error_line(error, state.taken_ns));
+    }
     for alarm in &state.alarms {
         let _ = writeln!(
             text,
@@ -145,6 +150,45 @@ pub fn describe(state: &FabricState) -> String {
         let _ = writeln!(text, "  note: {note}");
     }
     text
+}
+
+fn write_journal(text: &mut String, journal: &JournalState) {
+    let _ = writeln!(
+        text,
+        "  journal {} (process {}), recorded {} behind ({}), durable {} ({})",
+        journal.state,
+        journal.pid,
+        count(journal.recorded_lag),
+        seconds(journal.recorded_lag_s),
+        count(journal.durable_lag),
+        seconds(journal.durable_lag_s)
+    );
+    if let (Some(directory), Some(free)) = (&journal.directory, journal.free_bytes) {
+        let _ = writeln!(
+            text,
+            "    {} free (keep {}) at {directory}",
+            bytes(free),
+            bytes(journal.keep_free_bytes)
+        );
+    }
+}
+
+/// An error with its count and times, as ago.
+pub fn error_line(error: &ErrorState, now_ns: u64) -> String {
+    let ago = |at: u64| age(Some(now_ns.saturating_sub(at) as f64 / 1e9));
+    let subject = match error.subject.as_str() {
+        "" => String::new(),
+        subject => format!(" {subject}"),
+    };
+    format!(
+        "{}: {}{subject}, {} x, first {} ago, last {} ago: {}",
+        error.agent,
+        error.what,
+        error.count,
+        ago(error.first_ns),
+        ago(error.last_ns),
+        error.detail
+    )
 }
 
 fn write_latencies(text: &mut String, state: &FabricState) {

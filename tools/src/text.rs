@@ -32,6 +32,46 @@ pub fn age(seconds: Option<f64>) -> String {
     }
 }
 
+/// A duration in seconds with a unit that fits; `?` where it is not known.
+pub fn seconds(seconds: Option<f64>) -> String {
+    match seconds {
+        None => "?".to_owned(),
+        Some(seconds) => duration((seconds * 1e9) as u64),
+    }
+}
+
+/// Nanoseconds in three digits and a unit: at most six characters below 1000 s.
+pub fn duration(ns: u64) -> String {
+    // Rounded first, so that 999.6 us is 1.00 ms and not 1000 us.
+    for (limit, divisor, unit) in [
+        (999.5, 1.0, "ns"),
+        (999.5e3, 1e3, "us"),
+        (999.5e6, 1e6, "ms"),
+        (f64::INFINITY, 1e9, "s"),
+    ] {
+        let value = ns as f64;
+        if value < limit {
+            let scaled = value / divisor;
+            let digits = match scaled {
+                _ if unit == "ns" => 0,
+                scaled if scaled < 9.995 => 2,
+                scaled if scaled < 99.95 => 1,
+                _ => 0,
+            };
+            return format!("{scaled:.digits$}{unit}");
+        }
+    }
+    String::new()
+}
+
+/// A share, in at most five characters.
+pub fn percent(percent: f64) -> String {
+    match percent {
+        percent if percent < 9.95 => format!("{percent:.1}%"),
+        percent => format!("{percent:.0}%"),
+    }
+}
+
 /// Nanoseconds with a unit that fits.
 pub fn nanoseconds(ns: u64) -> String {
     match ns {
@@ -70,5 +110,16 @@ mod tests {
         assert_eq!(nanoseconds(15_000_000), "15.0ms");
         assert_eq!(bytes(3 << 20), "3.0 MiB");
         assert_eq!(bytes(12), "12 B");
+        assert_eq!(duration(999), "999ns");
+        assert_eq!(duration(1_234), "1.23us");
+        assert_eq!(duration(999_600), "1.00ms");
+        assert_eq!(duration(99_960_000), "100ms");
+        assert_eq!(duration(137_000_000_000), "137s");
+        assert_eq!(seconds(Some(0.0125)), "12.5ms");
+        assert_eq!(seconds(None), "?");
+        assert_eq!(
+            (percent(0.0), percent(9.96), percent(100.0)),
+            ("0.0%".into(), "10%".into(), "100%".into())
+        );
     }
 }

@@ -89,6 +89,9 @@ fn top_shows_the_fabric_and_does_what_its_keys_say() {
         .start(Start::Oldest)
         .attach()
         .expect("admitted");
+    let disk = tempfile::tempdir().expect("a directory on disk");
+    let directory = disk.path().to_str().expect("UTF-8");
+    let mut journal = place.start(&["journal", "record", "shown", directory]);
     for price in 0..100 {
         quote(&mut feed, price);
     }
@@ -116,6 +119,20 @@ fn top_shows_the_fabric_and_does_what_its_keys_say() {
     );
     let at = |name: &str| screen.lines().position(|line| line.starts_with(name));
     assert!(at("another") < at("feed"), "sorted by name: {screen}");
+    terminal.wait_for(
+        "the journal",
+        &["journal recording", "0 0ns to record", "free"],
+    );
+    terminal.wait_for("the duty cycles", &["busy ", "held "]);
+    journal.signal(nix::sys::signal::Signal::SIGKILL);
+    journal.wait();
+    let screen = terminal.wait_for(
+        "its death",
+        &["journal dead", "ERRORS (1)", "died: process"],
+    );
+    let row = screen.lines().find(|line| line.contains("died: process"));
+    let words: Vec<&str> = row.unwrap_or_default().split_whitespace().collect();
+    assert_eq!(words[..2], ["journal", "1"], "once: {screen}");
     terminal.wait_for("a consumer that stands still", &["frozen"]);
     terminal.press("s");
     terminal.press("s");

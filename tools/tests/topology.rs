@@ -238,7 +238,7 @@ fn the_doctor_reports_findings_measures_and_changes_nothing() {
 #[test]
 fn what_the_topology_promises_and_is_not_kept_raises_an_alarm() {
     let place = Place::new();
-    let more = "[latency]\npublish_to_sequenced_p99 = \"1ns\"\n\
+    let more = "[latency]\npublish_to_sequenced_p99 = \"1ns\"\nsequenced_to_consumed_p99 = \"1ns\"\n\
                 [[producer]]\nname = \"feed\"\npatience = \"60s\"\n\
                 [[consumer]]\nname = \"strategy\"\n";
     let (file, _disk) = topology(&place, "alarmed", more);
@@ -251,7 +251,9 @@ fn what_the_topology_promises_and_is_not_kept_raises_an_alarm() {
             .map(|alarm| format!("{} {}", alarm["alarm"], alarm["subject"]))
             .collect()
     };
-    assert_eq!(alarms(), ["\"away\" \"feed\"", "\"away\" \"strategy\""]);
+    wait_for("those who are away", || {
+        (alarms() == ["\"away\" \"feed\"", "\"away\" \"strategy\""]).then_some(())
+    });
     let fabric = place.attach("alarmed");
     let mut feed = producer(&fabric, "feed");
     quote(&mut feed, 1);
@@ -263,6 +265,39 @@ fn what_the_topology_promises_and_is_not_kept_raises_an_alarm() {
             .ok(&["status", "alarmed"])
             .contains("ALARM latency-budget: feed: p99")
     );
+    let mut strategy = fabric
+        .consumer("strategy")
+        .start(selvedge_fabric::Start::Oldest)
+        .attach()
+        .expect("the consumer is admitted");
+    wait_for("the consumer's budget", || {
+        strategy.poll(64, |_| {}).expect("the stream can be read");
+        (alarms()
+            == [
+                "\"latency-budget\" \"feed\"",
+                "\"latency-budget\" \"strategy\"",
+            ])
+        .then_some(())
+    });
+    drop((feed, strategy));
+    place.ok(&["down", file]);
+}
+
+#[test]
+fn a_budget_that_is_kept_raises_none() {
+    let place = Place::new();
+    let more = "[latency]\npublish_to_sequenced_p99 = \"100s\"\n";
+    let (file, _disk) = topology(&place, "kept", more);
+    let file = file.to_str().expect("a path in UTF-8");
+    place.ok(&["up", file]);
+    let fabric = place.attach("kept");
+    let mut feed = producer(&fabric, "feed");
+    quote(&mut feed, 1);
+    let state = wait_for("the sample", || {
+        let state = place.json(&["status", "kept", "--json"]);
+        (!state["sources"][0]["latency"].is_null()).then_some(state)
+    });
+    assert!(!state["alarms"].to_string().contains("budget"), "{state}");
     drop(feed);
     place.ok(&["down", file]);
 }

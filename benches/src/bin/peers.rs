@@ -82,7 +82,7 @@ fn scenarios(arguments: &Arguments) -> (Vec<Box<dyn Scenario>>, Vec<String>) {
         all.push(Box::new(AeronPeer::latency(binary.clone())));
     }
     all.push(Box::new(RingThroughput::shipped()));
-    all.push(Box::new(SequencedThroughput));
+    all.push(Box::new(SequencedThroughput::shipped()));
     for size in [1024, 16384] {
         all.push(Box::new(RingPayload::new(size)));
         all.push(Box::new(CopyLimit::new(size)));

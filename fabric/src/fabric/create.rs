@@ -13,7 +13,7 @@ use crate::message::MessageSchema;
 use crate::protocol::epoch::{EpochWord, Opened};
 use crate::shared::LAYOUT_VERSION;
 use crate::shared::bank::{Bank, MAX_SOURCES, STATE_BYTES, SequencerStatus, SourceEntry};
-use crate::shared::control::{CONTROL_MAGIC, ControlRecord, MAX_RING_DIRECTORY_BYTES};
+use crate::shared::control::{CONTROL_MAGIC, ControlRecord, MAX_RING_DIRECTORY_BYTES, NO_LATENCY};
 use crate::shared::names::check_name;
 use crate::shared::paths::{FabricPaths, bank_ring, base_directory};
 use std::path::{Path, PathBuf};
@@ -46,6 +46,9 @@ pub struct FabricConfig {
     pub pages: Pages,
     /// The NUMA node of the memory, if it matters.
     pub numa_node: Option<u32>,
+    /// Whether latency is recorded, one sample a run of messages: yes unless said. Without, nobody
+    /// sees how long messages take; to measure what recording costs.
+    pub latency: bool,
     /// What to go on from, where an earlier life of the fabric lost its memory.
     pub recovery: Option<Recovery>,
 }
@@ -80,6 +83,7 @@ impl FabricConfig {
             ingress_payload_bytes: 1 << 19,
             pages: Pages::default(),
             numa_node: None,
+            latency: true,
             recovery: None,
         }
     }
@@ -389,7 +393,8 @@ fn control_record(
         numa_node: config.numa_node.unwrap_or(u32::MAX),
         ring_directory_bytes: directory.len() as u32,
         ticks_per_second: ticks.measure_rate(Duration::from_millis(20)),
-        reserved: [0; 10],
+        options: if config.latency { 0 } else { NO_LATENCY },
+        reserved: [0; 9],
         ring_directory,
     })
 }

@@ -125,7 +125,14 @@ impl Fabric {
     /// stored position stays. An error while a living process has the name.
     pub fn dismiss_consumer(&self, name: &str) -> Result<()> {
         check_name("consumer", name)?;
-        let file = CursorFile::open(&self.paths().consumer(name), Access::Write)?;
+        let path = self.paths().consumer(name);
+        if !path.exists() {
+            return Err(FabricError::NoSuchConsumer {
+                name: name.to_owned(),
+                fabric: self.name().to_owned(),
+            });
+        }
+        let file = CursorFile::open(&path, Access::Write)?;
         if file.held() {
             return Err(FabricError::NameTaken {
                 role: "consumer",

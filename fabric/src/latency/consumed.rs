@@ -1,4 +1,4 @@
-//! What a consumer measures: how long after it was sequenced a message was done with.
+//! What a consumer or observer measures: how long after it was sequenced a message was done with.
 //!
 //! At most one sample a run: when the handler has returned from the run's last frame and the ring
 //! is released, the time since the *first* frame of the run was stamped, the one that has waited
@@ -32,8 +32,12 @@ struct Clock {
 }
 
 impl ConsumedLatency {
-    /// For the consumer `name`. `None` where the file cannot be made: a consumer reads without it.
+    /// For the consumer `name`. `None` where the fabric records no latency, or the file cannot be
+    /// made: a consumer reads without it.
     pub(crate) fn new(fabric: &Fabric, name: &str) -> Option<Self> {
+        if !fabric.control().records_latency() {
+            return None;
+        }
         let subject = LatencySubject::Consumer {
             name: name.to_owned(),
         };

@@ -10,6 +10,7 @@ use crate::error::{FabricError, Result};
 use crate::fabric::Fabric;
 use crate::frame::{Flags, FrameHeader};
 use crate::host::IdleStrategy;
+use crate::latency::ConsumedLatency;
 use crate::protocol::Ordering;
 use crate::protocol::gating::GatingCursor;
 use crate::protocol::stream::FRAME_HEADER_WORDS;
@@ -27,6 +28,7 @@ pub struct ObserverBuilder {
     start: Start,
     patience: Option<Duration>,
     timeout: Duration,
+    latency: bool,
 }
 
 impl ObserverBuilder {
@@ -37,6 +39,7 @@ impl ObserverBuilder {
             start: Start::Latest,
             patience: None,
             timeout: Duration::from_secs(5),
+            latency: true,
         }
     }
 
@@ -50,6 +53,13 @@ impl ObserverBuilder {
     /// `patience` while the stream waits for it: a frozen process then holds nobody up for longer.
     pub fn hold(mut self, patience: Duration) -> Self {
         self.patience = Some(patience);
+        self
+    }
+
+    /// Records no latency: for one that looks on now and then under a name of the moment, whose
+    /// histogram nobody would ask for.
+    pub fn without_latency(mut self) -> Self {
+        self.latency = false;
         self
     }
 
@@ -156,7 +166,12 @@ impl ObserverBuilder {
             })?;
         cursor.release(sequence);
         let slot_words = self.fabric.control().slot_words();
+        let latency = self
+            .latency
+            .then(|| ConsumedLatency::new(&self.fabric, &self.name))
+            .flatten();
         Ok(Observer {
+            latency: latency.map(Box::new),
             name: self.name,
             file: registered.file,
             cursor,
@@ -175,6 +190,9 @@ impl ObserverBuilder {
 /// It never holds anybody back. When it falls further behind than the ring it gets an
 /// [`FabricError::Overrun`] that names exactly the frames it missed, and then goes on with the
 /// oldest that is left.
+///
+/// It records its latency as a gating consumer does, one sample a run, unless its builder says
+/// [`ObserverBuilder::without_latency`].
 #[derive(Debug)]
 pub struct Observer {
     name: String,
@@ -186,6 +204,7 @@ pub struct Observer {
     copies: Vec<u64>,
     payload: Vec<u64>,
     missed: u64,
+    latency: Option<Box<ConsumedLatency>>,
 }
 
 impl Observer {
@@ -263,6 +282,10 @@ impl Observer {
         }
         self.place.advance(read);
         self.cursor.release(self.place.next());
+        if let Some(latency) = &mut self.latency {
+            // The copy of the first frame's time stamp: the one that has waited longest.
+            latency.record(self.copies[1], self.place.reader().epoch());
+        }
         Ok(read as usize)
     }
 

@@ -20,6 +20,9 @@ use std::time::{Duration, Instant};
 /// Lines of a page at which slots may begin.
 const RING_COLOURS: u64 = 64;
 
+/// Of how many messages one notes when it was published, unless said.
+const STAMP_EVERY: u64 = 16;
+
 /// How a producer is to attach.
 #[derive(Clone, Debug)]
 pub struct ProducerBuilder {
@@ -39,7 +42,11 @@ impl ProducerBuilder {
             schemas: Vec::new(),
             capacity: fabric.control().ingress_capacity,
             payload_bytes: fabric.control().ingress_payload_bytes,
-            stamp_every: 16,
+            stamp_every: if fabric.control().records_latency() {
+                STAMP_EVERY
+            } else {
+                0
+            },
             timeout: Duration::from_secs(5),
             fabric,
         }
@@ -69,7 +76,8 @@ impl ProducerBuilder {
     }
 
     /// Notes the time of publishing in every `n`th message (a power of two; 16 unless said), for
-    /// the publish-to-sequenced latency. One reading of the tick counter each; 0: never.
+    /// the publish-to-sequenced latency. One reading of the tick counter each; 0: never, as in a
+    /// fabric that records no latency unless said.
     pub fn stamp_every(mut self, n: u64) -> Self {
         self.stamp_every = n;
         self

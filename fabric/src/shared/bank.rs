@@ -8,7 +8,7 @@
 //! | owner | 16 | record: process id, start time, uid, time opened; word 8: status |
 //! | published | 16 | next sequence to be published, stored once a run: a hint |
 //! | bound | 16 | lowest intact sequence, lowest intact payload position |
-//! | heartbeat | 16 | counter moved by every housekeeping round |
+//! | heartbeat | 16 | counter moved by every housekeeping round; words 1 to 3: duty cycles, those that found work, passes held back |
 //! | clock | 16 | record: calibration of the tick counter |
 //! | consumed | 256 × 16 | one line a source: epoch tag and last source sequence consumed |
 //! | snapshots | 2 × 259, to whole lines | see [`crate::protocol::snapshot`] |
@@ -95,6 +95,17 @@ impl SequencerStatus {
             _ => SequencerStatus::Unknown,
         }
     }
+}
+
+/// What the sequencer of an epoch has done, as of its last housekeeping.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct DutyCycles {
+    /// Duty cycles.
+    pub cycles: u64,
+    /// Those that found work.
+    pub busy: u64,
+    /// Passes over a ring that had to stop because a gating consumer left no room in the stream.
+    pub held_back: u64,
 }
 
 /// A source as the registry knows it.
@@ -286,6 +297,22 @@ impl Bank {
     /// Moves the heartbeat.
     pub fn beat(&self, count: u64) {
         self.store(HEARTBEAT_AT, count);
+    }
+
+    /// What the sequencer has done so far: counts that only grow within an epoch.
+    pub fn duty_cycles(&self) -> DutyCycles {
+        DutyCycles {
+            cycles: self.load(HEARTBEAT_AT + 1),
+            busy: self.load(HEARTBEAT_AT + 2),
+            held_back: self.load(HEARTBEAT_AT + 3),
+        }
+    }
+
+    /// Says what the sequencer has done so far: for its housekeeping, off the path.
+    pub fn set_duty_cycles(&self, duty: DutyCycles) {
+        self.store(HEARTBEAT_AT + 1, duty.cycles);
+        self.store(HEARTBEAT_AT + 2, duty.busy);
+        self.store(HEARTBEAT_AT + 3, duty.held_back);
     }
 
     fn record(&self, at: usize, words: usize) -> Option<Record> {

@@ -18,6 +18,9 @@ pub const MAX_RING_DIRECTORY_BYTES: usize = 512;
 /// The shares of a payload ring that one message may take at most: one eighth.
 pub const PAYLOAD_SHARE: u64 = 8;
 
+/// In `options`: nobody records latency, and producers note no times unless told to.
+pub const NO_LATENCY: u64 = 1;
+
 /// The content of the control file, 704 bytes.
 #[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
@@ -56,8 +59,10 @@ pub struct ControlRecord {
     pub ring_directory_bytes: u32,
     /// Ticks in a second, as measured at creation: the first sequencer's calibration.
     pub ticks_per_second: u64,
+    /// [`NO_LATENCY`], or 0.
+    pub options: u64,
     /// Zero: for later versions.
-    pub reserved: [u64; 10],
+    pub reserved: [u64; 9],
     /// The ring directory, absolute.
     pub ring_directory: [u8; MAX_RING_DIRECTORY_BYTES],
 }
@@ -130,10 +135,21 @@ impl ControlRecord {
         if !matches!(self.page_shift, 12 | 21 | 30) {
             return Err(format!("pages of 2^{} bytes", self.page_shift));
         }
+        if self.options & !NO_LATENCY != 0 {
+            return Err(format!(
+                "options {:#x}, of which this release knows {NO_LATENCY:#x}",
+                self.options
+            ));
+        }
         if self.ticks_per_second == 0 {
             return Err("a clock that stands still".to_owned());
         }
         Ok(())
+    }
+
+    /// Whether latency histograms are recorded.
+    pub fn records_latency(&self) -> bool {
+        self.options & NO_LATENCY == 0
     }
 
     /// The ring directory.

@@ -15,12 +15,14 @@
 //! | `latency/source-N-NAME` | the sequencer that has bank N | a latency histogram ([`crate::latency`]) |
 //! | `latency/consumer-NAME` | that consumer | the same |
 //! | `actions/*.action` | a command that an operator gave | word of it, until the journal has it (`journal/SHARED.md`) |
+//! | `errors/AGENT` | that agent | what went wrong, each distinct error once ([`error_log`]) |
 //!
 //! The ring directory is the fabric's own, or one on hugetlbfs that `control` names.
 
 pub mod bank;
 pub mod control;
 pub mod cursor;
+pub mod error_log;
 pub mod names;
 pub mod paths;
 pub mod registration;

@@ -1,6 +1,7 @@
 //! A disk that does not take what it is given: when to try again, what is left out meanwhile.
 
 use crate::{AlarmState, JournalError, JournalPositions, JournalWriter, Result};
+use selvedge_fabric::shared::error_log::ErrorLog;
 use std::time::{Duration, Instant};
 
 /// How long after a failure it is tried again.
@@ -26,6 +27,7 @@ impl Outage {
         error: JournalError,
         writer: &mut JournalWriter,
         positions: &JournalPositions,
+        errors: &mut ErrorLog,
         now: u64,
     ) -> Result<()> {
         let Some(host) = error.host_error() else {
@@ -40,6 +42,8 @@ impl Outage {
                 let _ = writer.retry();
             }
             None => {
+                let state = error.alarm().name();
+                errors.note(state, "disk", &error.to_string());
                 *outage = Some(Outage {
                     tried: Instant::now(),
                 });

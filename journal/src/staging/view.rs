@@ -2,7 +2,8 @@
 
 use super::layout::{StagingLayout, control};
 use crate::error::JournalError;
-use crate::format::BLOCK_HEADER_BYTES;
+use crate::format::{BLOCK_HEADER_BYTES, frame_bytes_on_disk};
+use selvedge_fabric::frame::FrameHeader;
 use selvedge_fabric::memory::{Access, Mapping};
 use selvedge_fabric::protocol::Words;
 use std::path::Path;
@@ -71,6 +72,37 @@ impl StagingView {
         let room = self.layout.slot_bytes - BLOCK_HEADER_BYTES;
         (committed > 0 && committed <= room && committed.is_multiple_of(8))
             .then_some((first, committed))
+    }
+
+    /// The header of the frame with `sequence`, where it is still staged: it is until it is
+    /// durable. Looks at the headers of the frames ahead of it in its slot, at most a block's.
+    pub fn peek(&self, sequence: u64) -> Option<FrameHeader> {
+        let (slot, first) = (0..self.layout.slots)
+            .filter_map(|slot| Some((slot, self.slot(slot)?.0)))
+            .filter(|(_, first)| *first <= sequence)
+            .max_by_key(|(_, first)| *first)?;
+        let generation_at = self.layout.control_offset(slot) + control::GENERATION * 8;
+        // Pairs with the release in `SlotMemory::empty`.
+        let generation = self.word(generation_at, Ordering::Acquire);
+        let (_, committed) = self.slot(slot).filter(|(again, _)| *again == first)?;
+        let start = self.layout.slot_offset(slot) + BLOCK_HEADER_BYTES;
+        let (mut at, mut here) = (0, first);
+        let header = loop {
+            if at >= committed {
+                return None;
+            }
+            let word = |index: usize| self.word(start + at + index * 8, Ordering::Relaxed);
+            let header = FrameHeader::from_words([word(0), word(1), word(2), word(3)]);
+            if here == sequence {
+                break header;
+            }
+            at += frame_bytes_on_disk(header.length());
+            here += 1;
+        };
+        // Pairs with the release fence in `SlotMemory::empty`.
+        fence(Ordering::Acquire);
+        let same = self.word(generation_at, Ordering::Relaxed) == generation;
+        (same && header.sequence() == sequence).then_some(header)
     }
 
     /// Copies the frames of a slot into `into`; false when there are none or the slot was taken

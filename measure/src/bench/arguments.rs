@@ -18,13 +18,32 @@ pub struct BenchArgs {
 #[derive(Clone, Debug, Subcommand)]
 pub enum What {
     /// One ring between two processes: from the planned time of sending to reading.
+    #[command(after_help = "\
+Examples:
+  selvedge bench latency --cores 2,3 --duration 30s
+  selvedge bench latency --size 1024 --rate 10000")]
     Latency(Common),
     /// Through the sequencer and back to the publisher, from the planned time of sending.
+    #[command(after_help = "\
+Examples:
+  selvedge bench sequenced --rate 1000000 --output report")]
     Sequenced(Common),
     /// As fast as possible: one ring, and through the sequencer.
+    #[command(after_help = "\
+Examples:
+  selvedge bench throughput --cores 2,3")]
     Throughput(Common),
     /// Through the sequencer to many consumers, from the planned time of sending.
+    #[command(after_help = "\
+Examples:
+  selvedge bench fanout --consumers 8")]
     Fanout(FanoutArgs),
+    /// What recording latency costs: the sequenced hop and stream with and without it, in turn.
+    #[command(after_help = "\
+Examples:
+  selvedge bench recording
+  selvedge bench recording --rounds 3 --duration 200ms --cores 2,3")]
+    Recording(RecordingArgs),
 }
 
 /// What all measurements can be told.
@@ -88,6 +107,24 @@ pub struct FanoutArgs {
     /// How many gating consumers.
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u64).range(1..=64))]
     pub consumers: u64,
+}
+
+/// What the comparison with and without recording can be told.
+#[derive(Clone, Debug, Args)]
+pub struct RecordingArgs {
+    /// The cores to measure on, such as 2,3: client, then sequencer. By default the first two that
+    /// are not hyperthreads of one core.
+    #[arg(long, value_delimiter = ',')]
+    pub cores: Vec<usize>,
+    /// Rounds; the medians count.
+    #[arg(long, default_value_t = 9, value_parser = clap::value_parser!(u64).range(1..=1000))]
+    pub rounds: u64,
+    /// How long each measurement of a round takes.
+    #[arg(long, default_value = "400ms", value_parser = parse_duration)]
+    pub duration: Duration,
+    /// The directory for the report; it is created.
+    #[arg(long, default_value = "selvedge-bench")]
+    pub output: PathBuf,
 }
 
 /// Reads `10s`, `500ms`, `2m` or plain seconds.

@@ -10,6 +10,7 @@
 //! | `sequenced` | through the sequencer and back to the publisher |
 //! | `throughput` | as fast as possible, one ring and sequenced |
 //! | `fanout` | through the sequencer to many consumers |
+//! | `recording` | what the always-on latency histograms cost, with and without in turn |
 
 mod arguments;
 mod counters;
@@ -19,12 +20,13 @@ mod latency;
 mod plot;
 mod progress;
 mod recorder;
+mod recording;
 mod report;
 mod sender;
 mod sequenced;
 mod throughput;
 
-pub use arguments::{BenchArgs, Common, FanoutArgs, What};
+pub use arguments::{BenchArgs, Common, FanoutArgs, RecordingArgs, What};
 pub(crate) use counters::tell as tell_counters;
 pub(crate) use fanout::consume;
 pub(crate) use latency::take as one_way;
@@ -41,5 +43,6 @@ pub fn run(arguments: &BenchArgs) -> Result<()> {
         What::Sequenced(common) => sequenced::run(common),
         What::Throughput(common) => throughput::run(common),
         What::Fanout(fanout) => fanout::run(fanout),
+        What::Recording(recording) => recording::run(recording),
     }
 }

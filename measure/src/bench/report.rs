@@ -76,6 +76,8 @@ pub struct Strip {
 /// Rows of text under headings.
 #[derive(Clone, Debug, Default)]
 pub struct Table {
+    /// Above it, on the page.
+    pub title: String,
     /// One for each column.
     pub heading: Vec<String>,
     /// Each with as many cells.
@@ -219,7 +221,7 @@ impl Report {
             );
         }
         for table in &self.tables {
-            page.push_str("<h2>Throughput</h2>");
+            let _ = write!(page, "<h2>{}</h2>", escape(&table.title));
             html_table(&mut page, &table.heading, &table.rows, false);
         }
         page.push_str("<h2>Host</h2>");
@@ -281,8 +283,11 @@ impl Report {
     }
 }
 
-/// Nanoseconds with thousands set apart.
+/// Nanoseconds with thousands set apart; from 10 ms on milliseconds, which are exact enough.
 fn exact(ns: u64) -> String {
+    if ns >= 10_000_000 {
+        return format!("{:.2} ms", ns as f64 / 1e6);
+    }
     let digits = ns.to_string();
     let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {
@@ -441,5 +446,6 @@ mod tests {
         assert_eq!(quoted("a b"), "'a b'");
         assert_eq!(quoted("it's"), "'it'\\''s'");
         assert_eq!(exact(1_234_567), "1\u{202f}234\u{202f}567 ns");
+        assert_eq!(exact(45_842_431), "45.84 ms");
     }
 }

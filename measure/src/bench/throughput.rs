@@ -18,7 +18,7 @@ pub(super) fn run(common: &Common) -> Result<()> {
     let mut scenarios: Vec<Box<dyn Scenario>> = if size <= 32 {
         vec![
             Box::new(RingThroughput::shipped()),
-            Box::new(SequencedThroughput),
+            Box::new(SequencedThroughput::shipped()),
         ]
     } else {
         report.note(format!(
@@ -76,6 +76,7 @@ pub(super) fn run(common: &Common) -> Result<()> {
         })
         .collect();
     report.table(Table {
+        title: "Throughput".to_owned(),
         heading: [
             "what",
             "M messages/s, median",

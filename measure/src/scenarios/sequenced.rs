@@ -99,6 +99,7 @@ pub struct SequencedLatency {
     name: String,
     idle: usize,
     gating: usize,
+    recorded: bool,
 }
 
 impl SequencedLatency {
@@ -108,6 +109,16 @@ impl SequencedLatency {
             name: "sequenced".to_owned(),
             idle: 0,
             gating: 1,
+            recorded: true,
+        }
+    }
+
+    /// The same in a fabric that records no latency.
+    pub fn unrecorded() -> Self {
+        SequencedLatency {
+            name: "sequenced_unrecorded".to_owned(),
+            recorded: false,
+            ..Self::plain()
         }
     }
 
@@ -117,6 +128,7 @@ impl SequencedLatency {
             name: format!("sequenced_idle_{idle}"),
             idle,
             gating: 1,
+            recorded: true,
         }
     }
 
@@ -126,6 +138,7 @@ impl SequencedLatency {
             name: format!("sequenced_gating_{gating}"),
             idle: 0,
             gating: gating.max(1),
+            recorded: true,
         }
     }
 }
@@ -147,7 +160,8 @@ impl Scenario for SequencedLatency {
     }
 
     fn run(&mut self, plan: &Plan) -> Result<Measured> {
-        let sequencer = SequencerProcess::start(plan.cores)?;
+        let recorded = self.recorded;
+        let sequencer = SequencerProcess::start_recording(plan.cores, recorded)?;
         let fabric = sequencer.fabric().clone();
         // Half of the idle rings are polled before the client's, half after.
         let before = idle_producers(&fabric, 0, self.idle / 2)?;
@@ -202,12 +216,30 @@ pub(crate) fn round_trip(
 }
 
 /// Messages a second through the sequencer, producer and consumer sharing one core.
-#[derive(Debug, Default)]
-pub struct SequencedThroughput;
+#[derive(Debug)]
+pub struct SequencedThroughput {
+    recorded: bool,
+}
+
+impl SequencedThroughput {
+    /// In a fabric with the shipped defaults.
+    pub fn shipped() -> Self {
+        SequencedThroughput { recorded: true }
+    }
+
+    /// In one that records no latency.
+    pub fn unrecorded() -> Self {
+        SequencedThroughput { recorded: false }
+    }
+}
 
 impl Scenario for SequencedThroughput {
     fn name(&self) -> &str {
-        "sequenced"
+        if self.recorded {
+            "sequenced"
+        } else {
+            "sequenced_unrecorded"
+        }
     }
 
     fn describe(&self) -> String {
@@ -219,7 +251,8 @@ impl Scenario for SequencedThroughput {
     }
 
     fn run(&mut self, plan: &Plan) -> Result<Measured> {
-        let sequencer = SequencerProcess::start(plan.cores)?;
+        let recorded = self.recorded;
+        let sequencer = SequencerProcess::start_recording(plan.cores, recorded)?;
         let fabric = sequencer.fabric().clone();
         let mut producer = fabric.producer(CLIENT).message::<Line>().attach()?;
         let mut consumer = fabric.consumer(CLIENT).start(Start::Latest).attach()?;

@@ -23,7 +23,14 @@ pub struct SequencerProcess {
 impl SequencerProcess {
     /// Creates a fabric with the shipped defaults and starts its sequencer on the far core.
     pub fn start(cores: CorePair) -> Result<Self> {
-        Self::start_with(cores.far, &[cores.near, cores.far], |_| {})
+        Self::start_recording(cores, true)
+    }
+
+    /// The same with or without latency recorded.
+    pub fn start_recording(cores: CorePair, recorded: bool) -> Result<Self> {
+        Self::start_with(cores.far, &[cores.near, cores.far], |config| {
+            config.latency = recorded;
+        })
     }
 
     /// The same with a changed configuration, on `core`; `busy` are the cores where others spin.

@@ -11,9 +11,9 @@ use std::path::PathBuf;
 Examples:
   selvedge demo                                   a made-up session
   selvedge demo --itch day.itch50.gz              a real one
-  selvedge demo --pace 10x --messages 200000      ten times as fast as it happened
+  selvedge demo --pace 10x --messages 200000      ten times as fast as it was
   selvedge demo --bbo best.csv --json             for scripts
-  selvedge demo --replay DIR                      replay the journal of an earlier run")]
+  selvedge demo --replay DIR                      the journal of an earlier run")]
 pub struct DemoArgs {
     /// Play this NASDAQ ITCH 5.0 file (BinaryFILE framing, plain or .gz) instead of a made-up
     /// session.

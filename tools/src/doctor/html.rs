@@ -2,7 +2,7 @@
 
 use super::finding::{Finding, Severity};
 use super::measured::{GAP_BOUNDS_NS, LatencyMatrix, Measured};
-use super::print::{heat, summary};
+use super::print::{heat, short, summary};
 use crate::text::nanoseconds;
 use std::fmt::Write as _;
 
@@ -12,7 +12,12 @@ table{border-collapse:collapse;margin:1rem 0}td,th{padding:.25rem .6rem;text-ali
 th{font-weight:600;color:#555}section{border-left:4px solid #bbb;padding:.1rem 1rem;margin:1rem 0}
 .error{border-color:#c62828}.warning{border-color:#ef9a00}.note{border-color:#5c8fc7}
 h3{margin:.4rem 0}dl{display:grid;grid-template-columns:6rem 1fr;margin:.3rem 0}
-dt{color:#777}dd{margin:0}code{font-size:.93em;white-space:pre-wrap}";
+dt{color:#777}dd{margin:0}.remedy{background:#f4f5f6;border-radius:4px;padding:.1rem .5rem;\
+margin:.15rem 0 .15rem -.5rem;overflow-wrap:anywhere}
+small{font-size:.72em;font-weight:600;color:#fff;border-radius:3px;padding:.05rem .45rem;\
+margin-left:.4rem;vertical-align:middle}
+.error small{background:#c62828}.warning small{background:#b26a00}.note small{background:#5c8fc7}
+td.heat{min-width:2.6rem}";
 
 /// The page.
 pub fn page(findings: &[Finding], measured: Option<&Measured>) -> String {
@@ -68,7 +73,7 @@ fn write_finding(html: &mut String, finding: &Finding) {
     if !finding.remedy.is_empty() {
         let _ = write!(
             html,
-            "<dt>remedy</dt><dd><code>{}</code></dd>",
+            "<dt>remedy</dt><dd class=\"remedy\">{}</dd>",
             escape(&finding.remedy)
         );
     }
@@ -82,7 +87,7 @@ fn write_jitter(html: &mut String, measured: &Measured) {
         measured.seconds
     );
     for bound in GAP_BOUNDS_NS {
-        let _ = write!(html, "<th>≥ {}</th>", nanoseconds(bound));
+        let _ = write!(html, "<th>≥\u{a0}{}</th>", short(bound));
     }
     html.push_str("<th>longest</th></tr>\n");
     for core in &measured.jitter {
@@ -114,7 +119,7 @@ fn write_matrix(html: &mut String, matrix: &LatencyMatrix) {
                     let hue = 130.0 * (1.0 - heat(*ns, least, most));
                     let _ = write!(
                         html,
-                        "<td style=\"background:hsl({hue:.0} 70% 75%)\">{ns:.0}</td>"
+                        "<td class=\"heat\" style=\"background:hsl({hue:.0} 70% 75%)\">{ns:.0}</td>"
                     );
                 }
             }
@@ -141,6 +146,6 @@ mod tests {
             .remedy("echo 1 > /proc/x");
         let html = page(&[finding], None);
         assert!(html.contains("&lt;b&gt;&amp;"), "{html}");
-        assert!(html.contains("<code>echo 1 &gt; /proc/x</code>"), "{html}");
+        assert!(html.contains("remedy\">echo 1 &gt; /proc/x</dd>"), "{html}");
     }
 }

@@ -26,7 +26,7 @@ use std::time::Duration;
 #[command(after_help = "\
 Nothing is changed: every remedy is a command to read and run.
 
-Exit code: 0 nothing above a note, 2 warnings, 3 errors, 1 the doctor itself failed.
+Exit code: 0 nothing above a note, 2 warnings, 3 errors, 1 the doctor failed.
 
 Examples:
   selvedge doctor                        this host, all cores

@@ -125,7 +125,7 @@ fn write_jitter(text: &mut String, measured: &Measured) {
     text.push('\n');
 }
 
-fn short(ns: u64) -> String {
+pub fn short(ns: u64) -> String {
     match ns {
         0..1_000 => format!("{ns}ns"),
         1_000..1_000_000 => format!("{}us", ns / 1_000),

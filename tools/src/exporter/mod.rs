@@ -53,10 +53,17 @@ pub fn run(args: &ExporterArgs) -> Result<()> {
     let server = Server::http(args.listen).map_err(listen)?;
     println!("serving http://{}/metrics", server.server_addr());
     let mut watchers = Watchers::new(&args.fabrics)?;
+    for location in watchers.named.iter().flatten() {
+        if let Err(error) = location.attach() {
+            eprintln!("note: {error}; it is served once it is there");
+        }
+    }
     while !stop.load(Ordering::Relaxed) {
         let request = server
             .recv_timeout(PERIOD)
             .map_err(ToolError::host("take a request"))?;
+        // Between two scrapes: whether rings are full, for the share of time that they are.
+        watchers.sample();
         let Some(request) = request else {
             continue;
         };
@@ -88,6 +95,12 @@ impl Watchers {
             named: (!named.is_empty()).then_some(named),
             watching: BTreeMap::new(),
         })
+    }
+
+    fn sample(&mut self) {
+        for watcher in self.watching.values_mut() {
+            watcher.sample();
+        }
     }
 
     fn scrape(&mut self) -> Response<std::io::Cursor<Vec<u8>>> {

@@ -1,13 +1,16 @@
 //! What somebody should look at: the state against what the topology file promises.
 
-use super::state::FabricState;
-use crate::text::{bytes, nanoseconds};
-use crate::topology::Topology;
+use super::state::{FabricState, JournalState};
+use crate::text::{bytes, count, nanoseconds};
+use crate::topology::{Durability, Topology};
 use serde::Serialize;
 use std::time::Duration;
 
 /// A producer's ring this full is about to make it wait, per cent.
 const RING_FULL_PERCENT: f64 = 90.0;
+
+/// A journal whose oldest frame has waited for so long is behind.
+const JOURNAL_BEHIND: Duration = Duration::from_secs(1);
 
 /// An alarm.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
@@ -52,8 +55,11 @@ pub fn alarms(state: &FabricState, topology: Option<&Topology>) -> Vec<Alarm> {
             ));
         }
     }
+    if let Some(journal) = &state.journal {
+        journal_alarms(journal, topology, &mut found);
+    }
     for consumer in &state.consumers {
-        if consumer.kind != "copying" && consumer.lag_percent >= RING_FULL_PERCENT {
+        if consumer.gates() && consumer.lag_percent >= RING_FULL_PERCENT {
             let detail = format!("holds {:.0} % of the stream", consumer.lag_percent);
             found.push(alarm("holds-back", &consumer.name, detail));
         }
@@ -100,7 +106,7 @@ fn promised(state: &FabricState, topology: &Topology, found: &mut Vec<Alarm>) {
             Some(consumer) if consumer.state == "left" => {
                 found.push(alarm("away", &plan.name, "left".to_owned()));
             }
-            Some(consumer) if (consumer.kind == "copying") == plan.gating => {
+            Some(consumer) if consumer.gates() != plan.gating => {
                 let detail = format!("is {}, the plan says otherwise", consumer.kind);
                 found.push(alarm("other-kind", &plan.name, detail));
             }
@@ -119,7 +125,7 @@ fn promised(state: &FabricState, topology: &Topology, found: &mut Vec<Alarm>) {
     };
     let budget = &topology.budget;
     for source in &state.sources {
-        let p99 = source.latency.map(|latency| latency.p99_ns);
+        let p99 = source.latency.and_then(|latency| latency.judged_p99_ns);
         if let Some(detail) = over(p99, budget.publish_to_sequenced_p99) {
             found.push(alarm("latency-budget", &source.name, detail));
         }
@@ -129,19 +135,143 @@ fn promised(state: &FabricState, topology: &Topology, found: &mut Vec<Alarm>) {
         .iter()
         .filter(|consumer| consumer.name != "journal")
     {
-        let p99 = consumer.latency.map(|latency| latency.p99_ns);
+        let p99 = consumer.latency.and_then(|latency| latency.judged_p99_ns);
         if let Some(detail) = over(p99, budget.sequenced_to_consumed_p99) {
             found.push(alarm("latency-budget", &consumer.name, detail));
         }
     }
-    if let Some(journal) = &state.journal
-        && journal.free_bytes < journal.keep_free_bytes
+}
+
+/// The journal's, by what it shares; how far behind is too far depends on when it is to be durable.
+fn journal_alarms(journal: &JournalState, topology: Option<&Topology>, found: &mut Vec<Alarm>) {
+    let subject = journal.directory.as_deref().unwrap_or("journal");
+    if journal.state == "absent" {
+        found.push(alarm("away", "journal", "never attached".to_owned()));
+    }
+    if journal.alarm.stopped {
+        let detail = format!("it does not write: {}", journal.alarm.state);
+        found.push(alarm("journal-stopped", subject, detail));
+    }
+    let durable_limit = match topology.and_then(|plan| plan.journal.as_ref()) {
+        Some(plan) => match plan.durability {
+            Durability::Block => Some(JOURNAL_BEHIND),
+            Durability::Interval(every) => Some(JOURNAL_BEHIND.max(every * 10)),
+            Durability::Close => None,
+        },
+        // When it is to be durable is not known.
+        None => None,
+    };
+    for (what, lag_s, lag, limit) in [
+        (
+            "recorded",
+            journal.recorded_lag_s,
+            journal.recorded_lag,
+            Some(JOURNAL_BEHIND),
+        ),
+        (
+            "durable",
+            journal.durable_lag_s,
+            journal.durable_lag,
+            durable_limit,
+        ),
+    ] {
+        if let (Some(lag_s), Some(limit)) = (lag_s, limit)
+            && lag_s > limit.as_secs_f64()
+        {
+            let detail = format!("{} frames of the last {lag_s:.1} s not {what}", count(lag));
+            found.push(alarm("journal-behind", subject, detail));
+            return low_disk(journal, subject, found);
+        }
+    }
+    low_disk(journal, subject, found);
+}
+
+fn low_disk(journal: &JournalState, subject: &str, found: &mut Vec<Alarm>) {
+    if let Some(free) = journal.free_bytes
+        && free < journal.keep_free_bytes
     {
         let detail = format!(
             "{} free, {} should be",
-            bytes(journal.free_bytes),
+            bytes(free),
             bytes(journal.keep_free_bytes)
         );
-        found.push(alarm("disk-low", &journal.directory, detail));
+        found.push(alarm("disk-low", subject, detail));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::observe::state::JournalAlarm;
+
+    fn journal() -> JournalState {
+        JournalState {
+            state: "recording",
+            pid: 1,
+            recorded: 90,
+            durable: 80,
+            recorded_lag: 10,
+            durable_lag: 20,
+            recorded_lag_s: Some(0.001),
+            durable_lag_s: Some(0.02),
+            alarm: JournalAlarm {
+                state: "clear",
+                stopped: false,
+                since_ns: None,
+                errno: 0,
+                count: 0,
+            },
+            held_back: 0,
+            gaps: 0,
+            directory: Some("/disk".to_owned()),
+            free_bytes: Some(10 << 30),
+            keep_free_bytes: 1 << 30,
+        }
+    }
+
+    fn found(journal: &JournalState, durability: Option<Durability>) -> Vec<String> {
+        let topology = durability.map(|durability| {
+            let words = match durability {
+                Durability::Block => "durability = \"block\"",
+                Durability::Interval(_) => "sync_every = \"1s\"",
+                Durability::Close => "durability = \"close\"",
+            };
+            let text =
+                format!("[fabric]\nname = \"x\"\n[journal]\ndirectory = \"/disk\"\n{words}\n");
+            crate::topology::parse_text(&text).expect("a topology")
+        });
+        let mut found = Vec::new();
+        journal_alarms(journal, topology.as_ref(), &mut found);
+        found.iter().map(|one| one.alarm.to_owned()).collect()
+    }
+
+    #[test]
+    fn a_journal_that_keeps_up_raises_none() {
+        assert!(found(&journal(), Some(Durability::Block)).is_empty());
+        assert!(found(&journal(), None).is_empty());
+    }
+
+    #[test]
+    fn a_journal_that_is_behind_or_stopped_or_has_no_disk_left_raises_each() {
+        let mut behind = journal();
+        behind.durable_lag_s = Some(5.0);
+        let interval = Durability::Interval(Duration::from_secs(1));
+        assert_eq!(found(&behind, Some(Durability::Block)), ["journal-behind"]);
+        // Ten intervals are allowed, a whole segment where it is durable only when that is closed.
+        assert!(found(&behind, Some(interval)).is_empty());
+        assert!(found(&behind, Some(Durability::Close)).is_empty());
+        assert!(found(&behind, None).is_empty());
+        behind.durable_lag_s = Some(11.0);
+        assert_eq!(found(&behind, Some(interval)), ["journal-behind"]);
+        behind.recorded_lag_s = Some(2.0);
+        assert_eq!(found(&behind, None), ["journal-behind"]);
+        behind.alarm.stopped = true;
+        behind.free_bytes = Some(1 << 20);
+        assert_eq!(
+            found(&behind, None),
+            ["journal-stopped", "journal-behind", "disk-low"]
+        );
+        behind.state = "absent";
+        assert_eq!(found(&behind, None)[0], "away");
     }
 }

@@ -23,6 +23,9 @@ pub struct LatencyState {
     pub p99_9_ns: u64,
     /// The highest.
     pub max_ns: u64,
+    /// What a budget is judged by: the 99th percentile of the last minute; since the reset where
+    /// it has been watched for less than ten seconds; null where there was no sample.
+    pub judged_p99_ns: Option<u64>,
 }
 
 impl LatencyState {
@@ -34,6 +37,7 @@ impl LatencyState {
             p99_ns: snapshot.percentile(99.0),
             p99_9_ns: snapshot.percentile(99.9),
             max_ns: snapshot.highest(),
+            judged_p99_ns: Some(snapshot.percentile(99.0)),
         })
     }
 }
@@ -48,9 +52,16 @@ struct Kept {
 
 /// Every histogram of the fabric, since the last reset.
 pub fn latencies(fabric: &Fabric) -> Vec<(LatencySubject, LatencySnapshot)> {
+    since_reset(fabric, LatencyFile::all(fabric))
+}
+
+/// These histograms, since the last reset.
+pub fn since_reset(
+    fabric: &Fabric,
+    all: Vec<(LatencySubject, LatencySnapshot)>,
+) -> Vec<(LatencySubject, LatencySnapshot)> {
     let baseline = read_baseline(fabric);
-    LatencyFile::all(fabric)
-        .into_iter()
+    all.into_iter()
         .map(|(subject, snapshot)| {
             let since = match baseline.get(&snapshot.identity()) {
                 Some(before) => snapshot.since(before),

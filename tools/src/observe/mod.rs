@@ -2,11 +2,16 @@
 //! anyway, so it costs nobody anything.
 
 mod alarms;
+mod journal;
 mod latency;
+mod recent;
 mod ring_fill;
+mod samples;
 mod state;
 mod watcher;
 
 pub use latency::{LatencyState, latencies, reset};
-pub use state::{ConsumerState, FabricState, SourceState};
-pub use watcher::Watcher;
+pub use state::{
+    ConsumerState, ErrorState, FabricState, JournalState, SequencerState, SourceState,
+};
+pub use watcher::{SAMPLE_EVERY, Watcher, look_after};

@@ -36,15 +36,25 @@ impl RingFill {
         shape.fits(&slots).then_some(RingFill { slots, shape })
     }
 
+    /// Whether every slot after source sequence `consumed` is published: its producer has no room.
+    /// One read.
+    pub fn full(&self, consumed: u64) -> bool {
+        let last = consumed + self.shape.capacity();
+        self.slots
+            .get(self.shape.slot(last))
+            .is_some_and(|word| word.load(Ordering::Acquire) >= last)
+    }
+
     /// Messages published after source sequence `consumed`.
     ///
-    /// What is published is contiguous, so the end is found by bisection: a dozen reads.
+    /// What is published is contiguous, so the end is found by bisection: a dozen reads. A slot
+    /// that holds a later lap's message, published while this looks, counts as published too.
     pub fn waiting(&self, consumed: u64) -> u64 {
         let published = |ahead: u64| {
             let sequence = consumed + ahead;
             self.slots
                 .get(self.shape.slot(sequence))
-                .is_some_and(|word| word.load(Ordering::Acquire) == sequence)
+                .is_some_and(|word| word.load(Ordering::Acquire) >= sequence)
         };
         let (mut waiting, mut beyond) = (0, self.shape.capacity() + 1);
         while waiting + 1 < beyond {
@@ -83,9 +93,15 @@ mod tests {
             .map(|sequence| (sequence % 16, sequence as u64))
             .collect();
         assert_eq!(ring(&full).waiting(0), 16);
+        assert!(ring(&full).full(0) && !ring(&full).full(1) && !ring(&[]).full(0));
         // A second lap: messages 5 to 16 are of the first and consumed, 17 and 18 wait.
         let mut lapped = full;
         lapped.extend([(1, 17), (2, 18)]);
         assert_eq!(ring(&lapped).waiting(16), 2);
+        // Looked at with a position that was stale: the ring went on from 16 to 32 meanwhile.
+        let later: Vec<_> = (17..=32)
+            .map(|sequence| (sequence % 16, sequence as u64))
+            .collect();
+        assert_eq!(ring(&later).waiting(2), 16);
     }
 }

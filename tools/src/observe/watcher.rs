@@ -1,9 +1,12 @@
 //! Looks at a fabric again and again, and remembers enough to tell rates and standstills.
 
 use super::alarms::alarms;
-use super::latency::{LatencyState, latencies};
+use super::journal::JournalWatch;
+use super::latency::{LatencyState, since_reset};
+use super::recent::{Recent, RecentLatency};
 use super::ring_fill::RingFill;
-use super::state::{ConsumerState, FabricState, JournalState, SequencerState, SourceState};
+use super::samples::Samples;
+use super::state::{ConsumerState, ErrorState, FabricState, SequencerState, SourceState};
 use crate::error::Result;
 use crate::locate::Location;
 use crate::supervise::kept_topology;
@@ -12,12 +15,15 @@ use selvedge_fabric::Fabric;
 use selvedge_fabric::host::ticks::utc_ns;
 use selvedge_fabric::latency::{LatencyFile, LatencySnapshot, LatencySubject};
 use selvedge_fabric::memory::Access;
-use selvedge_fabric::shared::bank::{SequencerStatus, SourceEntry};
+use selvedge_fabric::shared::bank::{DutyCycles, SequencerStatus, SourceEntry};
 use selvedge_fabric::shared::control::ControlRecord;
 use selvedge_fabric::shared::cursor::{ConsumerKind, CursorFile};
+use selvedge_fabric::shared::error_log::logged_errors;
 use selvedge_fabric::shared::paths::split_source_file;
 use selvedge_fabric::shared::registration::RegistrationFile;
+use selvedge_journal::{FollowerPlace, followers};
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -32,6 +38,9 @@ const CONSUMER_FROZEN_AFTER: Duration = Duration::from_secs(2);
 /// idle beats about once a second.
 const SEQUENCER_FROZEN_AFTER: Duration = Duration::from_secs(3);
 
+/// Between two looks at whether rings are full, while a watcher waits for its next whole look.
+pub const SAMPLE_EVERY: Duration = Duration::from_millis(20);
+
 /// The most names of one directory that are looked at.
 const MAX_NAMES: usize = 4096;
 
@@ -42,7 +51,20 @@ pub struct Watcher {
     topology: Option<Topology>,
     last_look: Option<Instant>,
     moves: HashMap<String, Movement>,
-    rings: HashMap<u64, Option<RingFill>>,
+    rings: HashMap<u64, Ring>,
+    journal: JournalWatch,
+    recent: RecentLatency,
+    duty: Option<(u64, DutyCycles)>,
+}
+
+/// A producer's ring.
+#[derive(Debug)]
+struct Ring {
+    source: u16,
+    capacity: u64,
+    /// `None` where it cannot be mapped.
+    fill: Option<RingFill>,
+    samples: Samples,
 }
 
 /// How a position moved.
@@ -74,6 +96,25 @@ impl Watcher {
             last_look: None,
             moves: HashMap::new(),
             rings: HashMap::new(),
+            journal: JournalWatch::default(),
+            recent: RecentLatency::default(),
+            duty: None,
+        }
+    }
+
+    /// Looks only at whether the rings known are full: two reads each.
+    pub fn sample(&mut self) {
+        let epoch = self.fabric.epoch().load();
+        let Some(bank) = self.fabric.bank(epoch) else {
+            return;
+        };
+        for ring in self.rings.values_mut() {
+            let consumed = bank
+                .consumed(ring.source as usize)
+                .and_then(|consumed| consumed.load(epoch));
+            if let (Some(fill), Some(consumed)) = (&ring.fill, consumed) {
+                ring.samples.add(fill.full(consumed));
+            }
         }
     }
 
@@ -105,6 +146,11 @@ impl Watcher {
         let sources = self.sources(now, interval);
         let consumers = self.consumers(now, interval, next_sequence);
         let rate = self.moved("stream", next_sequence, now, interval).rate;
+        let plan = self
+            .topology
+            .as_ref()
+            .and_then(|plan| plan.journal.as_ref());
+        let journal = self.journal.look(&self.fabric, next_sequence, plan);
         let memory = self.fabric.memory();
         let mut state = FabricState {
             fabric: self.fabric.name().to_owned(),
@@ -120,18 +166,33 @@ impl Watcher {
             sequencer,
             sources,
             consumers,
-            journal: self.journal(),
+            journal,
             alarms: Vec::new(),
+            errors: logged_errors(&self.fabric)
+                .into_iter()
+                .map(ErrorState::from)
+                .collect(),
             notes: memory.notes,
         };
-        self.add_latencies(&mut state);
+        self.add_latencies(now, &mut state);
         state.alarms = alarms(&state, self.topology.as_ref());
         state
     }
 
-    fn add_latencies(&self, state: &mut FabricState) {
-        for (subject, snapshot) in latencies(&self.fabric) {
-            let latency = LatencyState::of(&snapshot);
+    fn add_latencies(&mut self, now: Instant, state: &mut FabricState) {
+        let all = LatencyFile::all(&self.fabric);
+        let there: Vec<u64> = all.iter().map(|(_, one)| one.identity()).collect();
+        self.recent.retain(&there);
+        let recent: Vec<Recent> = all
+            .iter()
+            .map(|(_, snapshot)| self.recent.look(now, snapshot))
+            .collect();
+        let since = since_reset(&self.fabric, all);
+        for ((subject, snapshot), recent) in since.into_iter().zip(recent) {
+            let mut latency = LatencyState::of(&snapshot);
+            if let (Some(latency), Recent::P99(p99)) = (&mut latency, recent) {
+                latency.judged_p99_ns = p99;
+            }
             match subject {
                 LatencySubject::Source { name, .. } => {
                     if let Some(source) = state.sources.iter_mut().find(|one| one.name == name) {
@@ -145,16 +206,6 @@ impl Watcher {
                 }
             }
         }
-    }
-
-    fn journal(&self) -> Option<JournalState> {
-        let plan = self.topology.as_ref()?.journal.as_ref()?;
-        let status = nix::sys::statvfs::statvfs(&plan.directory.value).ok()?;
-        Some(JournalState {
-            directory: plan.directory.value.display().to_string(),
-            free_bytes: status.blocks_available() * status.fragment_size(),
-            keep_free_bytes: plan.keep_free,
-        })
     }
 
     fn moved(&mut self, what: &str, position: u64, now: Instant, interval: f64) -> Moved {
@@ -190,10 +241,24 @@ impl Watcher {
 
     fn sequencer(&mut self, now: Instant, interval: f64) -> Option<SequencerState> {
         let view = self.fabric.sequencer()?;
-        let heartbeat = self
+        let (heartbeat, duty) = self
             .fabric
             .bank(self.fabric.epoch().load())
-            .map_or(0, |bank| bank.heartbeat());
+            .map_or((0, DutyCycles::default()), |bank| {
+                (bank.heartbeat(), bank.duty_cycles())
+            });
+        let before = self.duty.replace((view.epoch, duty));
+        let passed = match before {
+            Some((epoch, before)) if epoch == view.epoch => DutyCycles {
+                cycles: duty.cycles.saturating_sub(before.cycles),
+                busy: duty.busy.saturating_sub(before.busy),
+                held_back: duty.held_back.saturating_sub(before.held_back),
+            },
+            _ => DutyCycles::default(),
+        };
+        // A pass over each of several rings may be held back in one cycle.
+        let share =
+            |part: u64| (passed.cycles > 0).then(|| percent(part, passed.cycles).min(100.0));
         let key = format!("sequencer {}", view.epoch);
         let moved = self.moved(&key, heartbeat, now, interval);
         let state = match view.status {
@@ -212,6 +277,11 @@ impl Watcher {
             pid: view.process.pid,
             state,
             heartbeat,
+            duty_cycles: duty.cycles,
+            busy_duty_cycles: duty.busy,
+            held_back: duty.held_back,
+            busy_percent: share(passed.busy),
+            held_back_percent: share(passed.held_back),
         })
     }
 
@@ -226,7 +296,7 @@ impl Watcher {
                 .bank(epoch)
                 .and_then(|bank| bank.consumed(*id as usize)?.load(epoch))
                 .unwrap_or(entry.next_source_sequence.saturating_sub(1));
-            let (waiting, capacity) = self.fill(entry, consumed);
+            let (waiting, capacity, samples) = self.fill(*id, entry, consumed);
             mapped.push(entry.nonce);
             let moved = self.moved(&format!("source {}", entry.name), consumed, now, interval);
             states.push(SourceState {
@@ -247,6 +317,9 @@ impl Watcher {
                 waiting,
                 capacity,
                 fill_percent: percent(waiting, capacity),
+                samples: samples.looks,
+                full_samples: samples.full,
+                back_pressure_percent: samples.percent(),
                 idle_s: moved.idle,
                 latency: None,
             });
@@ -264,26 +337,37 @@ impl Watcher {
             .is_ok_and(|file| file.holder().1 == entry.nonce && file.detached())
     }
 
-    /// Messages that wait in the ring, and its slots; zeros where it cannot be seen.
-    fn fill(&mut self, entry: &SourceEntry, consumed: u64) -> (u64, u64) {
+    /// Messages that wait in the ring, its slots, and how often it was full; zeros where it cannot
+    /// be seen.
+    fn fill(&mut self, id: u16, entry: &SourceEntry, consumed: u64) -> (u64, u64, Samples) {
         if !entry.attached {
-            return (0, 0);
+            return (0, 0, Samples::default());
         }
         let path = self.fabric.paths().source(&entry.name, entry.nonce);
-        let Some(registration) = RegistrationFile::open(&path, Access::Read)
-            .ok()
-            .and_then(|file| file.read().ok())
-            .filter(|registration| registration.nonce == entry.nonce)
-        else {
-            return (0, 0);
-        };
         let fabric = &self.fabric;
-        let ring = self
-            .rings
-            .entry(entry.nonce)
-            .or_insert_with(|| RingFill::open(fabric, &entry.name, &registration));
-        let waiting = ring.as_ref().map_or(0, |ring| ring.waiting(consumed));
-        (waiting, registration.capacity)
+        let ring = match self.rings.entry(entry.nonce) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(unknown) => {
+                let Some(registration) = RegistrationFile::open(&path, Access::Read)
+                    .ok()
+                    .and_then(|file| file.read().ok())
+                    .filter(|registration| registration.nonce == entry.nonce)
+                else {
+                    return (0, 0, Samples::default());
+                };
+                unknown.insert(Ring {
+                    source: id,
+                    capacity: registration.capacity,
+                    fill: RingFill::open(fabric, &entry.name, &registration),
+                    samples: Samples::default(),
+                })
+            }
+        };
+        let Some(fill) = &ring.fill else {
+            return (0, ring.capacity, ring.samples);
+        };
+        ring.samples.add(fill.full(consumed));
+        (fill.waiting(consumed), ring.capacity, ring.samples)
     }
 
     /// Producers that have registered and are not in the registry.
@@ -312,6 +396,9 @@ impl Watcher {
                 waiting: 0,
                 capacity: 0,
                 fill_percent: 0.0,
+                samples: 0,
+                full_samples: 0,
+                back_pressure_percent: 0.0,
                 idle_s: None,
                 latency: None,
             });
@@ -352,6 +439,7 @@ impl Watcher {
                 },
                 pid: registration.process.pid,
                 state,
+                reads_from: None,
                 position,
                 lag,
                 lag_percent: percent(lag, self.fabric.control().stream_capacity),
@@ -360,7 +448,74 @@ impl Watcher {
                 latency: None,
             });
         }
+        self.add_followers(&mut states, now, interval, next);
         states
+    }
+
+    /// Followers are observers while they read the ring; while they read the journal, only their
+    /// own file tells.
+    fn add_followers(
+        &mut self,
+        states: &mut Vec<ConsumerState>,
+        now: Instant,
+        interval: f64,
+        next: u64,
+    ) {
+        for follower in followers(&self.fabric) {
+            let key = format!("follower {}", follower.name);
+            let moved = self.moved(&key, follower.position, now, interval);
+            let lag = match follower.position {
+                0 => 0,
+                position => next.saturating_sub(position),
+            };
+            let pid = follower.process.pid;
+            let state = match (follower.place, follower.process.is_alive()) {
+                (None, _) => "left",
+                (Some(_), false) => "dead",
+                (Some(_), true) if stopped_by_signal(pid) => "frozen",
+                (Some(_), true) if lag > 0 && moved.still_for >= CONSUMER_FROZEN_AFTER => "frozen",
+                (Some(FollowerPlace::Live), true) => "live",
+                (Some(_), true) => "catch-up",
+            };
+            let state = ConsumerState {
+                kind: "following",
+                pid,
+                state,
+                reads_from: follower.place.map(|place| match place {
+                    FollowerPlace::Segments => "segments",
+                    FollowerPlace::Staging => "staging",
+                    FollowerPlace::Live => "live",
+                }),
+                position: follower.position,
+                lag,
+                lag_percent: percent(lag, self.fabric.control().stream_capacity),
+                rate: moved.rate,
+                idle_s: moved.idle,
+                latency: None,
+                name: follower.name,
+            };
+            match states.iter_mut().find(|known| known.name == state.name) {
+                Some(known) => *known = state,
+                None => states.push(state),
+            }
+        }
+        states.sort_by(|one, other| one.name.cmp(&other.name));
+    }
+}
+
+/// Looks at each fabric after `pause`, in which only whether rings are full is looked at, every
+/// 20 ms.
+pub fn look_after(watchers: &mut [Watcher], pause: Duration) -> Vec<FabricState> {
+    let until = Instant::now() + pause;
+    loop {
+        let left = until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return watchers.iter_mut().map(Watcher::look).collect();
+        }
+        std::thread::sleep(left.min(SAMPLE_EVERY));
+        for watcher in &mut *watchers {
+            watcher.sample();
+        }
     }
 }
 

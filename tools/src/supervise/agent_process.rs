@@ -31,6 +31,7 @@ pub struct AgentProcess {
     directory: std::path::PathBuf,
     child: Option<Child>,
     deaths: Vec<Instant>,
+    last_death: Option<String>,
     start_at: Instant,
 }
 
@@ -51,6 +52,7 @@ impl AgentProcess {
             directory: directory.to_path_buf(),
             child: None,
             deaths: Vec::new(),
+            last_death: None,
             start_at: Instant::now(),
         };
         agent.spawn()?;
@@ -97,15 +99,22 @@ impl AgentProcess {
         else {
             return Ok(Outcome::Runs);
         };
+        let pid = child.id();
         self.child = None;
         if status.success() {
             return Ok(Outcome::Ended);
         }
-        self.died(status)
+        self.died(pid, status)
     }
 
-    fn died(&mut self, status: ExitStatus) -> Result<Outcome> {
+    /// How it died, if it has since this was last asked.
+    pub fn take_death(&mut self) -> Option<String> {
+        self.last_death.take()
+    }
+
+    fn died(&mut self, pid: u32, status: ExitStatus) -> Result<Outcome> {
         let now = Instant::now();
+        self.last_death = Some(format!("process {pid}, with {status}"));
         self.deaths
             .retain(|death| now.duration_since(*death) < WINDOW);
         self.deaths.push(now);

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 /// Options of `down`.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "\
-Every ring is drained, the end of the stream is published, the journal is closed.
+Every ring is drained, the stream gets its end, the journal is closed.
 The fabric stays, with what its rings hold; the next `up` goes on from there.
 
 Examples:

@@ -25,13 +25,13 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Options of `up`.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "\
-The fabric is created unless it is there. An agent that dies is started again; the
-next sequencer goes on where the last one was, nothing is lost.
+The fabric is created unless it is there. An agent that dies is started again;
+the next sequencer goes on where the last one was, nothing is lost.
 
 Examples:
   selvedge check fabric.toml             first: every mistake with its line
   selvedge up fabric.toml                start it and return
-  selvedge up fabric.toml --foreground   stay: for systemd (see tuning/) and Ctrl-C
+  selvedge up fabric.toml --foreground   stay: for systemd and Ctrl-C
   selvedge status fabric.toml            who takes part
   selvedge down fabric.toml              end it in order")]
 pub struct UpArgs {

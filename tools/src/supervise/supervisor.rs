@@ -6,6 +6,7 @@ use super::record::{SupervisorRecord, keep_topology, kept_topology};
 use crate::error::{Result, ToolError};
 use crate::operator::{announce, announce_configuration};
 use crate::topology::{AgentPlan, Durability, Topology};
+use selvedge_fabric::shared::error_log::ErrorLog;
 use selvedge_fabric::{Fabric, FabricConfig};
 use selvedge_journal::JournalView;
 use std::path::{Path, PathBuf};
@@ -28,6 +29,7 @@ pub struct Supervisor {
     directory: PathBuf,
     fabric: Fabric,
     agents: Vec<AgentProcess>,
+    errors: ErrorLog,
     notify: Notify,
     stop: Arc<AtomicBool>,
 }
@@ -62,6 +64,7 @@ impl Supervisor {
         Ok(Supervisor {
             topology,
             directory,
+            errors: ErrorLog::new(&fabric, "supervisor"),
             fabric,
             agents: Vec::new(),
             notify: Notify::from_environment(),
@@ -119,6 +122,9 @@ impl Supervisor {
             if let Some(roll) = journal.roll {
                 arguments.extend(["--roll".into(), format!("{}ns", roll.as_nanos())]);
             }
+            // Whole MiB, not less than was asked for.
+            let reserve = journal.keep_free.div_ceil(1 << 20);
+            arguments.extend(["--reserve-mib".into(), reserve.to_string()]);
             let arguments = agent_arguments(arguments, &journal.agent);
             self.launch("journal", arguments, &[])?;
             let fabric = self.fabric.clone();
@@ -178,7 +184,11 @@ impl Supervisor {
     fn tend_once(&mut self) -> Result<Outcome> {
         let mut outcome = Outcome::Runs;
         for agent in &mut self.agents {
-            if agent.tend()? == Outcome::Ended {
+            let tended = agent.tend();
+            if let Some(death) = agent.take_death() {
+                self.errors.note("died", agent.role(), &death);
+            }
+            if tended? == Outcome::Ended {
                 outcome = Outcome::Ended;
             }
         }
@@ -193,6 +203,10 @@ impl Supervisor {
         }
         for agent in &mut self.agents {
             let in_order = agent.wait(STOP_PATIENCE);
+            if !in_order {
+                let detail = format!("within {} s: killed", STOP_PATIENCE.as_secs());
+                self.errors.note("did not end", agent.role(), &detail);
+            }
             tracing::info!(role = agent.role(), in_order, "ended");
         }
         // A journal that died just then has left something in the stream: it is there for it.
@@ -231,6 +245,7 @@ fn create_or_attach(topology: &Topology, directory: &Path) -> Result<Fabric> {
         ingress_payload_bytes: topology.ingress_payload,
         pages: topology.pages.value,
         numa_node: topology.numa_node.map(|node| node.value as u32),
+        latency: topology.records_latency,
         ..FabricConfig::new(&topology.name).in_directory(directory)
     };
     if !directory.join(&topology.name).join("control").exists() {
@@ -267,6 +282,11 @@ fn create_or_attach(topology: &Topology, directory: &Path) -> Result<Fabric> {
             "ingress_payload",
             topology.ingress_payload,
             control.ingress_payload_bytes,
+        ),
+        (
+            "[latency] record (1 for on)",
+            u64::from(topology.records_latency),
+            u64::from(control.records_latency()),
         ),
     ] {
         if wanted != is {

@@ -18,8 +18,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// Options of `tap`.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "\
-A tap copies; it never holds the stream back. What it was too slow for it reports
-as missed; the journal has it.
+A tap copies; it never holds the stream back. What it was too slow for it
+reports as missed; the journal has it.
 
 Examples:
   selvedge tap trading                            from now on
@@ -97,7 +97,13 @@ pub fn run(args: &TapArgs) -> Result<()> {
     )?;
     let name = format!("tap-{}", std::process::id());
     let mut tap = Tap {
-        observer: Some(fabric.observer(&name).start(args.from.0).attach()?),
+        observer: Some(
+            fabric
+                .observer(&name)
+                .start(args.from.0)
+                .without_latency()
+                .attach()?,
+        ),
         fabric,
         name,
     };

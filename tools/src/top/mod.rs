@@ -5,7 +5,7 @@ mod view;
 
 use crate::error::{Result, ToolError};
 use crate::locate::Location;
-use crate::observe::{FabricState, Watcher, reset};
+use crate::observe::{FabricState, SAMPLE_EVERY, Watcher, reset};
 use clap::Args;
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyEventKind, KeyModifiers};
 use sorting::Sorting;
@@ -98,13 +98,17 @@ fn show(
 ) -> Result<()> {
     let terminal_error = || ToolError::host("draw on the terminal");
     let mut due = Instant::now() + screen.interval;
+    let mut changed = true;
     loop {
-        // Only cells that changed are written: no flicker.
-        terminal
-            .draw(|frame| view::draw(frame, screen))
-            .map_err(terminal_error())?;
+        if changed {
+            // Only cells that changed are written: no flicker.
+            terminal
+                .draw(|frame| view::draw(frame, screen))
+                .map_err(terminal_error())?;
+        }
+        changed = true;
         let wait = due.saturating_duration_since(Instant::now());
-        if event::poll(wait).map_err(terminal_error())? {
+        if event::poll(wait.min(SAMPLE_EVERY)).map_err(terminal_error())? {
             if let Event::Key(key) = event::read().map_err(terminal_error())?
                 && key.kind == KeyEventKind::Press
             {
@@ -114,6 +118,14 @@ fn show(
                     return Ok(());
                 }
             }
+            continue;
+        }
+        if Instant::now() < due {
+            // Only whether rings are full, for the share of time that they are.
+            if !screen.paused {
+                watcher.sample();
+            }
+            changed = false;
             continue;
         }
         if !screen.paused {

@@ -7,7 +7,7 @@ mod rules;
 mod section;
 mod units;
 
-pub use model::{AgentPlan, Durability, Topology};
+pub use model::{AgentPlan, Durability, JournalPlan, Topology};
 pub use problem::Problem;
 pub use units::parse_duration;
 
@@ -37,6 +37,12 @@ pub fn load_with_warnings(path: &Path) -> Result<(Topology, Vec<Problem>)> {
     }
 }
 
+/// The topology that `text` is, if it has no mistake.
+#[cfg(test)]
+pub fn parse_text(text: &str) -> Option<Topology> {
+    parse::parse(text).ok().map(|(topology, _)| topology)
+}
+
 /// The mistakes in a topology.
 #[cfg(test)]
 fn mistakes(text: &str) -> Vec<Problem> {
@@ -48,6 +54,9 @@ fn mistakes(text: &str) -> Vec<Problem> {
 
 fn read(path: &Path) -> Result<String> {
     let host = || ToolError::host(format!("read the topology file {}", path.display()));
+    if !path.exists() {
+        return Err(ToolError::NoTopology(path.to_path_buf()));
+    }
     let length = std::fs::metadata(path).map_err(host())?.len();
     if length > MAX_BYTES {
         return Err(host()(std::io::Error::other(format!(

@@ -39,6 +39,8 @@ pub struct Topology {
     pub producers: Vec<PeerPlan>,
     /// Consumers that are expected.
     pub consumers: Vec<PeerPlan>,
+    /// Whether latency is recorded at all.
+    pub records_latency: bool,
     /// What latency is acceptable.
     pub budget: Budget,
 }

@@ -102,10 +102,24 @@ fn read(document: &DeTable<'_>, problems: &mut Problems<'_>) -> Option<Topology>
     journal.finish(problems);
 
     let latency = section("latency", problems);
+    let record = latency.one_of("record", &["on", "off"], problems);
+    let records_latency = record.is_none_or(|word| word.value == "on");
+    let publish_to_sequenced = latency.duration("publish_to_sequenced_p99", problems);
+    let sequenced_to_consumed = latency.duration("sequenced_to_consumed_p99", problems);
+    if let (false, Some(limit)) = (
+        records_latency,
+        publish_to_sequenced.or(sequenced_to_consumed),
+    ) {
+        problems.error(
+            limit.offset,
+            "a latency budget has no meaning with record = \"off\"",
+            "remove it, or record = \"off\"",
+        );
+    }
     let value = |at: Option<At<Duration>>| at.map(|at| at.value);
     let budget = Budget {
-        publish_to_sequenced_p99: value(latency.duration("publish_to_sequenced_p99", problems)),
-        sequenced_to_consumed_p99: value(latency.duration("sequenced_to_consumed_p99", problems)),
+        publish_to_sequenced_p99: value(publish_to_sequenced),
+        sequenced_to_consumed_p99: value(sequenced_to_consumed),
     };
     latency.finish(problems);
 
@@ -137,6 +151,7 @@ fn read(document: &DeTable<'_>, problems: &mut Problems<'_>) -> Option<Topology>
         journal: journal_plan,
         producers,
         consumers,
+        records_latency,
         budget,
     })
 }

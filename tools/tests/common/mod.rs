@@ -168,6 +168,17 @@ impl Place {
     }
 }
 
+impl Drop for Place {
+    fn drop(&mut self) {
+        // What a failed test has brought up would go on for ever.
+        if std::thread::panicking() {
+            for name in Fabric::list_in(self.path()) {
+                let _ = self.command(&["down", &name]).output();
+            }
+        }
+    }
+}
+
 /// A producer of both messages.
 pub fn producer(fabric: &Fabric, name: &str) -> Producer {
     fabric
