@@ -146,7 +146,9 @@ impl Helper {
 
     fn close(&mut self) -> Result<Option<JournalEnd>, JournalError> {
         self.shared.control.close();
-        let _ = self.send(Event::Close);
+        // Waits where the queue is full, so that it is not lost: the helper empties the queue, or
+        // has ended, and then this is an error.
+        let _ = self.events.send(Event::Close);
         match self.thread.take().map(JoinHandle::join) {
             Some(Ok(ended)) => {
                 self.shared.control.check()?;

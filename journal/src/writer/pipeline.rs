@@ -25,7 +25,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-/// The longest that what is not durable goes unlooked at.
+/// The longest that what is not durable goes unlooked at. Nobody depends on it to be woken; a sync
+/// starts earlier where the appender has taken the last slot and does not fill it at once.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// The same for a segment that may have to end by time: the clock may be set.
@@ -223,8 +224,7 @@ impl Pipeline {
         if self.ending.is_some() && !self.under_way() {
             return Some(Duration::ZERO);
         }
-        // Looked at again from time to time while anything is on its way: the appender takes slots
-        // without telling, and with none left a sync must not wait for its turn.
+        // The appender takes slots without telling.
         let look_again = match self.entries.is_empty() {
             true => self.sink.until_overdue().map(|rest| rest.min(ROLL_LOOK)),
             false => Some(LOOK_AGAIN),
