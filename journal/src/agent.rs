@@ -423,7 +423,7 @@ impl JournalAgent {
         let mut read = 0;
         // One by one: an observer does not stop in the middle, and room is looked for before each.
         while read < RUN && writer.has_room(self.message_limit).unwrap_or(false) {
-            let mut failed = None;
+            let (mut failed, mut last) = (None, false);
             let got = observer
                 .poll(1, |frame| {
                     let stored = frame
@@ -438,16 +438,19 @@ impl JournalAgent {
                         }
                         Err(error) => failed = Some(error),
                     }
+                    last = stored.source() == 0 && stored.message_type() == EndOfStream::TYPE;
                 })
                 .map_err(JournalError::Fabric)?;
             if let Some(error) = failed {
                 return Err(error);
             }
-            if got == 0 {
-                self.ended = observer.position() >= observer.fabric().next_sequence();
+            read += got;
+            // The next sequencer's frames are not read like this.
+            self.ended =
+                last || (got == 0 && observer.position() >= observer.fabric().next_sequence());
+            if self.ended || got == 0 {
                 break;
             }
-            read += got;
         }
         self.frames += read as u64;
         Ok(read)

@@ -184,9 +184,15 @@ fn killed_under_load_the_journal_loses_nothing_that_it_took() {
             stream.publish(0);
             assert!(started.elapsed() < PATIENCE);
         }
+        // At a random moment, which every other time comes only after it has written something:
+        // on a busy machine it may take longer to start than to be killed.
         let until = Instant::now() + Duration::from_millis(5 + round * 37 % 120);
-        while Instant::now() < until {
+        let idle = |fabric: &Fabric| {
+            JournalView::attach(fabric).map_or(0, |journal| journal.recorded()) <= last
+        };
+        while Instant::now() < until || (round % 2 == 1 && idle(&stream.fabric)) {
             stream.publish(16);
+            assert!(started.elapsed() < PATIENCE);
         }
         child.kill().unwrap();
         child.wait().unwrap();

@@ -225,16 +225,13 @@ impl Pipeline {
             return Some(Duration::ZERO);
         }
         // The appender takes slots without telling.
-        let look_again = match self.entries.is_empty() {
-            true => self.sink.until_overdue().map(|rest| rest.min(ROLL_LOOK)),
-            false => Some(LOOK_AGAIN),
-        };
+        let look_again = (!self.entries.is_empty()).then_some(LOOK_AGAIN);
         match self.sink.config().sync {
             SyncPolicy::EveryInterval(interval) if self.sync.is_none() && self.has_unsynced() => {
                 let due = interval.saturating_sub(self.last_sync.elapsed());
                 Some(due.min(LOOK_AGAIN))
             }
-            _ => look_again,
+            _ => look_again.or_else(|| Some(self.sink.until_overdue()?.min(ROLL_LOOK))),
         }
     }
 
