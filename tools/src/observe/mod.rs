@@ -2,6 +2,7 @@
 //! anyway, so it costs nobody anything.
 
 mod alarms;
+mod duty;
 mod journal;
 mod latency;
 mod recent;

@@ -1,6 +1,7 @@
 //! Looks at a fabric again and again, and remembers enough to tell rates and standstills.
 
 use super::alarms::alarms;
+use super::duty::DutyWatch;
 use super::journal::JournalWatch;
 use super::latency::{LatencyState, since_reset};
 use super::recent::{Recent, RecentLatency};
@@ -54,7 +55,7 @@ pub struct Watcher {
     rings: HashMap<u64, Ring>,
     journal: JournalWatch,
     recent: RecentLatency,
-    duty: Option<(u64, DutyCycles)>,
+    duty: DutyWatch,
 }
 
 /// A producer's ring.
@@ -98,7 +99,7 @@ impl Watcher {
             rings: HashMap::new(),
             journal: JournalWatch::default(),
             recent: RecentLatency::default(),
-            duty: None,
+            duty: DutyWatch::default(),
         }
     }
 
@@ -247,18 +248,7 @@ impl Watcher {
             .map_or((0, DutyCycles::default()), |bank| {
                 (bank.heartbeat(), bank.duty_cycles())
             });
-        let before = self.duty.replace((view.epoch, duty));
-        let passed = match before {
-            Some((epoch, before)) if epoch == view.epoch => DutyCycles {
-                cycles: duty.cycles.saturating_sub(before.cycles),
-                busy: duty.busy.saturating_sub(before.busy),
-                held_back: duty.held_back.saturating_sub(before.held_back),
-            },
-            _ => DutyCycles::default(),
-        };
-        // A pass over each of several rings may be held back in one cycle.
-        let share =
-            |part: u64| (passed.cycles > 0).then(|| percent(part, passed.cycles).min(100.0));
+        let shares = self.duty.look(view.epoch, duty);
         let key = format!("sequencer {}", view.epoch);
         let moved = self.moved(&key, heartbeat, now, interval);
         let state = match view.status {
@@ -280,8 +270,8 @@ impl Watcher {
             duty_cycles: duty.cycles,
             busy_duty_cycles: duty.busy,
             held_back: duty.held_back,
-            busy_percent: share(passed.busy),
-            held_back_percent: share(passed.held_back),
+            busy_percent: shares.map(|shares| shares.busy),
+            held_back_percent: shares.map(|shares| shares.held_back),
         })
     }
 

@@ -272,37 +272,44 @@ fn foot(screen: &Screen) -> Line<'static> {
     Line::styled(text, Style::new().fg(Color::Cyan))
 }
 
+/// What the help shows, within the columns of its frame.
+const HELP: [&str; 18] = [
+    "busy   share of the sequencer's duty cycles that found work",
+    "held   share of them that a consumer held back",
+    "ring   share of the ring in use: at 100 % a producer waits, at 100 %",
+    "       of a gating consumer's everybody does",
+    "full   share of the last looks (50 a second) at a full ring:",
+    "       back-pressure",
+    "lag    frames that a consumer has still to read",
+    "idle   time since it was last seen to move",
+    "p50 .. from publishing to sequencing (sources), from sequencing",
+    "       to the end of the handler (consumers), since the reset",
+    "state  catch-up: reads the journal; stalled, frozen: behind, does",
+    "       not move; dead: process died",
+    "",
+    "q, Esc   quit                  s   sort by the next column",
+    "r        latencies from zero   p   pause",
+    "up, down scroll                + - look more, less often",
+    "",
+    "h        close this",
+];
+
+/// Columns of the help without its frame.
+const HELP_WIDTH: u16 = 70;
+
 fn help(frame: &mut Frame<'_>) {
-    const TEXT: [&str; 19] = [
-        "busy   share of the sequencer's duty cycles that found work; held: that",
-        "       a consumer held back",
-        "ring   share of the ring in use: at 100 % a producer waits, at 100 %",
-        "       of a gating consumer's everybody does",
-        "full   share of the last looks (50 a second) at a full ring:",
-        "       back-pressure",
-        "lag    frames that a consumer has still to read",
-        "idle   time since it was last seen to move",
-        "p50 .. from publishing to sequencing (sources), from sequencing",
-        "       to the end of the handler (consumers), since the reset",
-        "state  catch-up: reads the journal; stalled, frozen: behind, does",
-        "       not move; dead: process died",
-        "",
-        "q, Esc   quit                  s   sort by the next column",
-        "r        latencies from zero   p   pause",
-        "up, down scroll                + - look more, less often",
-        "",
-        "h        close this",
-        "",
-    ];
     let area = frame.area();
-    let (width, height) = (72.min(area.width), 20.min(area.height));
+    let (width, height) = (
+        (HELP_WIDTH + 2).min(area.width),
+        (HELP.len() as u16 + 2).min(area.height),
+    );
     let place = Rect {
         x: (area.width - width) / 2,
         y: (area.height - height) / 2,
         width,
         height,
     };
-    let lines: Vec<Line<'_>> = TEXT.iter().map(|line| Line::raw(*line)).collect();
+    let lines: Vec<Line<'_>> = HELP.iter().map(|line| Line::raw(*line)).collect();
     frame.render_widget(Clear, place);
     frame.render_widget(
         Paragraph::new(lines)
@@ -310,4 +317,23 @@ fn help(frame: &mut Frame<'_>) {
             .block(Block::bordered().title(" selvedge top ")),
         place,
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_help_fits_its_frame_and_the_least_terminal() {
+        for line in HELP {
+            assert!(line.chars().count() <= usize::from(HELP_WIDTH), "{line}");
+        }
+        assert!(HELP.len() + 2 <= 24 && HELP_WIDTH + 2 <= 80);
+    }
+
+    #[test]
+    fn a_name_takes_its_columns_and_no_more() {
+        assert_eq!(short("feed", 8), "feed    ");
+        assert_eq!(short("market-data", 8), "market-~");
+    }
 }
