@@ -1116,7 +1116,7 @@ fn an_observer_that_holds_is_waited_for_and_loses_its_hold_when_it_freezes() {
         fabric
             .observer("holder")
             .start(Start::Latest)
-            .hold(Duration::from_millis(50))
+            .hold(Duration::from_secs(1))
             .attach()
             .expect("to be admitted")
     });
@@ -1141,7 +1141,7 @@ fn an_observer_that_holds_is_waited_for_and_loses_its_hold_when_it_freezes() {
     let mut rounds = 0;
     while sent < 3000 {
         rounds += 1;
-        assert!(rounds < 1000, "it holds for ever");
+        assert!(rounds < 30_000, "it holds for ever");
         while sent < 3000 && producer.try_publish(&Number::new(sent)).is_ok() {
             sent += 1;
         }

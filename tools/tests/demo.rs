@@ -76,7 +76,11 @@ fn assert_whole(day: &Value) {
     assert_eq!(day["state_hash"], day["replay_state_hash"]);
     assert_eq!(day["state_hash"].as_str().map(str::len), Some(64));
     assert!(day["orders"].as_u64() > Some(0), "{day}");
-    assert!(day["fills"].as_u64() > Some(0), "{day}");
+    // When an order comes too late is the host's choice, but where one thread steps them all.
+    let placement = day["placement"].as_str().expect("the placement");
+    if placement.starts_with("stepped") {
+        assert!(day["fills"].as_u64() > Some(0), "{day}");
+    }
     for hop in [
         "publish_to_sequenced",
         "sequenced_to_strategy",
