@@ -1,6 +1,7 @@
 //! Fabric and sequencer together, stepped in one thread: attach, publish, sequence, read, leave,
 //! restart.
 
+use selvedge_fabric::latency::{LatencyFile, LatencySubject};
 use selvedge_fabric::frame::system::{EndOfStream, EpochOpened, SourceJoined, SourceLeft};
 use selvedge_fabric::memory::Pages;
 use selvedge_fabric::message::{Message, MessageSchema};
@@ -720,6 +721,52 @@ fn a_consumer_resumes_where_it_stood() {
     let mut consumer = host.consumer("reader", Start::Stored);
     read.extend(numbers(&mut consumer));
     assert_eq!(read, (0..100).collect::<Vec<_>>());
+}
+
+#[test]
+fn of_frames_that_come_alone_one_in_so_many_is_timed() {
+    let mut host = Host::new();
+    let mut producer = host.producer("a");
+    for (every, least, most) in [(0, 0, 0), (1, 64, 64), (16, 4, 4)] {
+        let name = format!("every-{every}");
+        let mut pending = host
+            .fabric
+            .consumer(&name)
+            .timed_every(every)
+            .begin()
+            .expect("a registration");
+        let mut consumer = loop {
+            host.step();
+            if let Some(consumer) = pending.poll().expect("no refusal") {
+                break consumer;
+            }
+        };
+        for value in 0..64 {
+            producer.publish(&Number::new(value)).expect("room");
+            host.step();
+            assert_eq!(consumer.poll(64, |_| {}).expect("a poll"), 1);
+        }
+        let samples = LatencyFile::all(&host.fabric)
+            .into_iter()
+            .find(|(subject, _)| *subject == LatencySubject::Consumer { name: name.clone() })
+            .map_or(0, |(_, snapshot)| snapshot.count());
+        assert!((least..=most).contains(&samples), "{name}: {samples}");
+        // A run is timed however many it has.
+        if every > 0 {
+            for value in 0..48 {
+                producer.publish(&Number::new(value)).expect("room");
+            }
+            host.step();
+            assert_eq!(consumer.poll(64, |_| {}).expect("a poll"), 48);
+            let after = LatencyFile::all(&host.fabric)
+                .into_iter()
+                .find(|(subject, _)| *subject == LatencySubject::Consumer { name: name.clone() })
+                .map_or(0, |(_, snapshot)| snapshot.count());
+            assert_eq!(after, samples + 1, "{name}");
+        }
+    }
+    let error = host.fabric.consumer("odd").timed_every(3).begin();
+    assert!(error.is_err_and(|error| error.to_string().contains("power of two")));
 }
 
 #[test]

@@ -116,7 +116,7 @@ pub struct SequencerArgs {
     /// Pin to this core.
     #[arg(long)]
     core: Option<usize>,
-    /// What to do when there is nothing to do: busy, pause, yield or park.
+    /// What to do when there is nothing to do: busy, pause, batch, yield or park.
     #[arg(long, default_value_t = IdleStrategy::Pause)]
     idle: IdleStrategy,
     /// Wait beside a running sequencer, and take over when it dies or freezes. Any number of

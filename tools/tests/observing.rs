@@ -201,6 +201,7 @@ fn latency_is_measured_all_the_time_and_starts_from_zero_when_asked() {
     let mut reader = fabric
         .consumer("strategy")
         .start(Start::Oldest)
+        .timed_every(1)
         .attach()
         .expect("the consumer is admitted");
     let mut round_trip = |feed: &mut selvedge_fabric::Producer| {

@@ -268,6 +268,7 @@ fn what_the_topology_promises_and_is_not_kept_raises_an_alarm() {
     let mut strategy = fabric
         .consumer("strategy")
         .start(selvedge_fabric::Start::Oldest)
+        .timed_every(1)
         .attach()
         .expect("the consumer is admitted");
     wait_for("the consumer's budget", || {

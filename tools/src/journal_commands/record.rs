@@ -32,7 +32,7 @@ pub struct RecordArgs {
     /// Pin to this core.
     #[arg(long)]
     core: Option<usize>,
-    /// What to do when there is nothing to do: busy, pause, yield or park.
+    /// What to do when there is nothing to do: busy, pause, batch, yield or park.
     #[arg(long, default_value_t = IdleStrategy::Park)]
     idle: IdleStrategy,
     /// Make durable every so many milliseconds; 0: every batch.

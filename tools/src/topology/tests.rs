@@ -156,7 +156,7 @@ fn every_mistake_is_named_with_its_line_and_a_remedy() {
             &with("[sequencer]\nidle = \"spin\""),
             4,
             "is \"spin\"",
-            "busy, pause, yield, park",
+            "busy, pause, batch, yield, park",
         ),
         (
             &with("[sequencer]\ncore = 1.5"),

@@ -49,7 +49,7 @@ pub struct TortureArgs {
     /// next message to be sequenced by the standby.
     #[arg(long)]
     pub takeover: bool,
-    /// What a standby does between two looks, with --takeover: busy, pause, yield or park.
+    /// What a standby does between two looks, with --takeover: busy, pause, batch, yield or park.
     #[arg(long, default_value_t = IdleStrategy::Pause)]
     pub standby_idle: IdleStrategy,
     /// Cores to use, with --takeover: the client's, the standby's; one for both is possible.

@@ -23,7 +23,13 @@ impl Attaching {
     pub fn begin(fabric: &Fabric, name: &str) -> Result<Self> {
         Ok(Attaching {
             producer: Half::Pending(begin_producer(fabric, name)?),
-            consumer: Half::Pending(fabric.consumer(name).start(Start::Oldest).begin()?),
+            consumer: Half::Pending(
+                fabric
+                    .consumer(name)
+                    .start(Start::Oldest)
+                    .timed_every(1)
+                    .begin()?,
+            ),
         })
     }
 
