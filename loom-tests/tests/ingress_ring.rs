@@ -129,7 +129,9 @@ fn groups() {
         }
     });
     for first in [1, 3] {
-        while !reader.ready() {
+        let watch = reader.watch();
+        // SAFETY: the reader is there.
+        while !unsafe { watch.ready() } {
             thread::yield_now();
         }
         let mut run = reader.run();

@@ -26,6 +26,7 @@ mod messages;
 mod prepared;
 mod sequencing;
 mod source;
+mod sources;
 mod stamp;
 mod standby;
 mod takeover;

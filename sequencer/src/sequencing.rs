@@ -7,6 +7,7 @@
 use crate::error::{Result, SequencerError};
 use crate::messages::{Announcement, Arrival, Command, Event};
 use crate::source::{Source, Stop};
+use crate::sources::Sources;
 use crate::stamp::Stamper;
 use hdrhistogram::Histogram;
 use selvedge_fabric::crash_point;
@@ -58,7 +59,7 @@ pub(crate) struct Sequencing {
     bank: Bank,
     word: EpochWord,
     writer: StreamWriter,
-    sources: Vec<Source>,
+    sources: Sources,
     gating: GatingSet,
     stamper: Stamper,
     payload_ring: PayloadRing,
@@ -114,7 +115,7 @@ impl Sequencing {
             snapshot_due: parts.writer.next() + snapshot_every,
             snapshot_turn: 1,
             snapshot_every,
-            sources: Vec::with_capacity(64),
+            sources: Sources::with_capacity(64),
             announcements: VecDeque::new(),
             arriving: None,
             message_limit: control.message_limit(),
@@ -169,7 +170,7 @@ impl Sequencing {
         if self.state == State::Running {
             self.state = State::Draining;
             self.bank.set_status(SequencerStatus::Draining);
-            for source in &mut self.sources {
+            for source in self.sources.iter_mut() {
                 source.drain_until = source.reader.next() + source.reader.shape().capacity();
             }
         }
@@ -196,8 +197,9 @@ impl Sequencing {
         }
         let mut index = 0;
         while index < self.sources.len() {
-            if self.sources[index].reader.ready() {
+            if self.sources.is_ready(index) {
                 self.take_run(index);
+                self.sources.taken(index);
             }
             index += 1;
         }

@@ -1,8 +1,8 @@
 //! Fabric and sequencer together, stepped in one thread: attach, publish, sequence, read, leave,
 //! restart.
 
-use selvedge_fabric::latency::{LatencyFile, LatencySubject};
 use selvedge_fabric::frame::system::{EndOfStream, EpochOpened, SourceJoined, SourceLeft};
+use selvedge_fabric::latency::{LatencyFile, LatencySubject};
 use selvedge_fabric::memory::Pages;
 use selvedge_fabric::message::{Message, MessageSchema};
 use selvedge_fabric::{
