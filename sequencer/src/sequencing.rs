@@ -195,14 +195,13 @@ impl Sequencing {
         {
             self.do_cold_work();
         }
-        let mut index = 0;
-        while index < self.sources.len() {
-            if self.sources.is_ready(index) {
+        for look in 0..self.sources.looks() {
+            if let Some(index) = self.sources.ready(look) {
                 self.take_run(index);
-                self.sources.taken(index);
+                self.sources.taken(look, index);
             }
-            index += 1;
         }
+        self.sources.end_cycle();
         let published = self.writer.next() - before;
         self.counters.cycles += 1;
         if published > 0 {

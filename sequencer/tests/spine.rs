@@ -770,6 +770,53 @@ fn of_frames_that_come_alone_one_in_so_many_is_timed() {
 }
 
 #[test]
+fn of_many_sources_the_silent_ones_are_heard_as_soon_as_they_speak() {
+    const SOURCES: usize = 40;
+    let mut host = Host::new();
+    let mut producers: Vec<_> = (0..SOURCES)
+        .map(|index| host.producer(&format!("source-{index}")))
+        .collect();
+    let mut consumer = host.consumer("reader", Start::Latest);
+    let mut value = 0;
+    let mut expected = Vec::new();
+    // Long enough for silence, again and again, with one that always speaks.
+    for round in 0..6 {
+        for _ in 0..40_000 {
+            host.sequencer
+                .as_mut()
+                .expect("it runs")
+                .do_work()
+                .expect("the only sequencer");
+        }
+        for step in 0..SOURCES {
+            for speaker in [0, (round * 7 + step) % SOURCES] {
+                producers[speaker]
+                    .try_publish(&Number::new(value))
+                    .expect("room");
+                expected.push(value);
+                value += 1;
+                // An eighth of the silent ones in each cycle.
+                for _ in 0..8 {
+                    host.sequencer
+                        .as_mut()
+                        .expect("it runs")
+                        .do_work()
+                        .expect("the only sequencer");
+                }
+            }
+        }
+        assert_eq!(numbers(&mut consumer), expected, "round {round}");
+        expected.clear();
+        // One leaves, one comes.
+        producers.swap_remove(round + 1);
+        host.step();
+        let name = format!("late-{round}");
+        let late = host.producer(&name);
+        producers.push(late);
+    }
+}
+
+#[test]
 fn consumers_start_where_they_ask_to() {
     let mut host = Host::with(|config| config.stream_capacity = 256);
     let mut producer = host.producer("a");
