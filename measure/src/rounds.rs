@@ -108,7 +108,8 @@ impl Outcome {
             .find(|series| series.kind == kind && series.name == name)
     }
 
-    /// The median over rounds of `name`'s rate as a ratio to `limit`'s, as [`paired`].
+    /// The median of `name`'s rates as ratios to `limit`'s, of rounds in which the raw limit was
+    /// alike. `None` where there are none.
     pub fn rate_ratio(&self, name: &str, limit: &str) -> Option<f64> {
         let (one, other) = (
             self.find(Kind::Throughput, name)?,
@@ -117,7 +118,8 @@ impl Outcome {
         paired((&one.rates, &one.limits), (&other.rates, &other.limits))
     }
 
-    /// The median over rounds of `name`'s median latency as a ratio to `base`'s, as [`paired`].
+    /// The median of `name`'s median latencies as ratios to `base`'s, of rounds in which the raw
+    /// limit was alike. `None` where there are none.
     pub fn latency_ratio(&self, name: &str, base: &str) -> Option<f64> {
         let medians = |series: &Series| -> Vec<f64> {
             series.latency.iter().map(|latency| latency.p50).collect()
