@@ -72,6 +72,9 @@ pub(crate) struct Sequencing {
     events: rtrb::Producer<Event>,
     announcements: VecDeque<Announcement>,
     arriving: Option<Box<Arrival>>,
+    /// Commands that wait, in order, for what is announced before them; at most a few for each
+    /// source that there can be.
+    deferred: VecDeque<Command>,
     message_limit: usize,
     inline_bytes: usize,
     refusals: u64,
@@ -118,6 +121,7 @@ impl Sequencing {
             sources: Sources::with_capacity(64),
             announcements: VecDeque::new(),
             arriving: None,
+            deferred: VecDeque::new(),
             message_limit: control.message_limit(),
             inline_bytes: control.inline_bytes(),
             refusals: 0,
@@ -360,13 +364,24 @@ impl Sequencing {
     #[inline(never)]
     fn do_cold_work(&mut self) {
         loop {
-            if !self.flush_announcements() {
-                return;
-            }
-            if let Some(arrival) = self.arriving.take() {
+            let announced = self.flush_announcements();
+            if announced && let Some(arrival) = self.arriving.take() {
                 self.complete_arrival(*arrival);
             }
-            let Ok(command) = self.commands.pop() else {
+            // What needs no room in the stream is done whether there is any or not: the consumer
+            // that holds it may be the one that asks to come back, or to be dismissed.
+            while let Ok(command) = self.commands.pop() {
+                match command {
+                    Command::AddSource(_) | Command::SourceLeft { .. } => {
+                        self.deferred.push_back(command);
+                    }
+                    command => self.apply(command),
+                }
+            }
+            if !announced {
+                return;
+            }
+            let Some(command) = self.deferred.pop_front() else {
                 break;
             };
             self.apply(command);

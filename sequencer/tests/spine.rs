@@ -817,6 +817,43 @@ fn of_many_sources_the_silent_ones_are_heard_as_soon_as_they_speak() {
 }
 
 #[test]
+fn a_consumer_is_admitted_although_the_stream_is_full_and_a_source_waits_for_it() {
+    let mut host = Host::with(|config| {
+        config.stream_capacity = 256;
+        config.ingress_capacity = 64;
+    });
+    let mut producer = host.producer("a");
+    let mut slow = host.consumer("slow", Start::Latest);
+    let mut sent = 0;
+    for _ in 0..20 {
+        while producer.try_publish(&Number::new(sent)).is_ok() {
+            sent += 1;
+        }
+        host.step();
+    }
+    let mut newcomer = host
+        .fabric
+        .producer("b")
+        .message::<Number>()
+        .begin()
+        .expect("a registration");
+    for _ in 0..20 {
+        host.step();
+        assert!(newcomer.poll().expect("no refusal").is_none(), "no room");
+    }
+    // It could be the one whose return the stream waits for.
+    let mut second = host.consumer("second", Start::Latest);
+    assert_eq!(numbers(&mut slow).len() as u64, sent - 64);
+    host.step();
+    let joined = (0..1000).any(|_| {
+        host.step();
+        newcomer.poll().expect("no refusal").is_some()
+    });
+    assert!(joined, "there is room now");
+    assert_eq!(numbers(&mut second), (sent - 64..sent).collect::<Vec<_>>());
+}
+
+#[test]
 fn consumers_start_where_they_ask_to() {
     let mut host = Host::with(|config| config.stream_capacity = 256);
     let mut producer = host.producer("a");
