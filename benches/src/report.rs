@@ -7,9 +7,10 @@ use serde_json::{Map, Value, json};
 use std::fmt::Write;
 
 /// The fabric's own latencies, in the order of the table.
-const OURS: [&str; 9] = [
+const OURS: [&str; 10] = [
     "raw_line",
     "ring",
+    "ring_unpaused",
     "sequenced",
     "sequenced_idle_16",
     "sequenced_idle_64",

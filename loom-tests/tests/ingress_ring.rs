@@ -129,9 +129,7 @@ fn groups() {
         }
     });
     for first in [1, 3] {
-        let watch = reader.watch();
-        // SAFETY: the reader is there.
-        while !unsafe { watch.ready() } {
+        while !reader.ready() {
             thread::yield_now();
         }
         let mut run = reader.run();

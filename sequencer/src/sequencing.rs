@@ -118,7 +118,7 @@ impl Sequencing {
             snapshot_due: parts.writer.next() + snapshot_every,
             snapshot_turn: 1,
             snapshot_every,
-            sources: Sources::with_capacity(64),
+            sources: Sources::default(),
             announcements: VecDeque::new(),
             arriving: None,
             deferred: VecDeque::new(),
@@ -199,13 +199,14 @@ impl Sequencing {
         {
             self.do_cold_work();
         }
+        let mut woken = false;
         for look in 0..self.sources.looks() {
             if let Some(index) = self.sources.ready(look) {
                 self.take_run(index);
-                self.sources.taken(look, index);
+                woken |= self.sources.is_silent(look);
             }
         }
-        self.sources.end_cycle();
+        self.sources.end_cycle(woken);
         let published = self.writer.next() - before;
         self.counters.cycles += 1;
         if published > 0 {
@@ -401,6 +402,7 @@ impl Sequencing {
                 _ => index += 1,
             }
         }
+        self.sources.settle();
         self.bank.beat(self.counters.cycles);
         if self.writer.next() >= LAST_START {
             self.drain();

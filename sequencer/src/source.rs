@@ -21,6 +21,8 @@ pub(crate) struct Source {
     pub(crate) id: SourceId,
     pub(crate) consumed: Consumed,
     pub(crate) leaving: Option<u16>,
+    /// The source sequence waited for when it was last told whether this source is silent.
+    settled_at: u64,
     /// Draining takes messages before this source sequence.
     pub(crate) drain_until: u64,
     payload: Words,
@@ -100,6 +102,7 @@ impl Source {
             id: parts.id,
             consumed: parts.consumed,
             leaving: None,
+            settled_at: parts.reader.next(),
             drain_until: u64::MAX,
             payload_bytes: parts.payload.count() as u64 * 8,
             payload: parts.payload,
@@ -113,6 +116,17 @@ impl Source {
             nonce: parts.nonce,
             latency: None,
         })
+    }
+
+    /// Whether any message has been taken since [`Source::settle`].
+    #[inline(always)]
+    pub(crate) fn has_sent(&self) -> bool {
+        self.reader.next() != self.settled_at
+    }
+
+    /// What is taken from now on is news.
+    pub(crate) fn settle(&mut self) {
+        self.settled_at = self.reader.next();
     }
 
     /// Copies messages that lie in their slots, at most `most`, into the stream. How many, and why
@@ -170,7 +184,6 @@ impl Source {
                     break met;
                 }
             };
-            from.expect();
             let full = met == Met::Full && taken < most && from.ready(0);
             drop((from, to));
             match met {

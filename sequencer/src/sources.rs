@@ -1,13 +1,11 @@
 //! The admitted sources, and which of them a duty cycle looks at.
 //!
-//! Beside each source stands the one word that is looked at: the addresses lie close together. And a
-//! look at a ring costs what translating its address costs, since each is mapped by itself: with 64
+//! A look at a ring costs what translating its address costs, since each is mapped by itself: with 64
 //! rings several times the wait for a message. So where there are more than a few, those that have
 //! sent something of late are looked at in every cycle and of the silent ones an eighth, in turn. The
-//! first message after a silence waits eight short cycles at most instead of one long one.
+//! first message after a silence waits some eight short cycles at most instead of one long one.
 
 use crate::source::Source;
-use selvedge_fabric::protocol::ingress::IngressWatch;
 use std::ops::{Index, IndexMut};
 
 /// So many sources are looked at in every cycle whether they are silent or not.
@@ -16,144 +14,113 @@ const FEW: usize = 8;
 /// Of the silent sources one in so many is looked at in a cycle.
 const SILENT_TURNS: usize = 8;
 
-/// A source that has sent nothing for this many cycles, to twice as many, is silent. A power of two.
-const SILENT_AFTER: u64 = 1 << 14;
-
 /// See the module.
 #[derive(Debug, Default)]
 pub(crate) struct Sources {
     all: Vec<Source>,
-    /// As many as there are sources, in their order; each looks where its source's reader waits.
-    watches: Vec<IngressWatch>,
-    /// Of each source, whether it has sent anything since `lively` was last settled.
-    heard: Vec<bool>,
-    /// Places in `all`, in order: those looked at in every cycle, and the others.
-    lively: Vec<usize>,
-    silent: Vec<usize>,
-    /// Where in `silent` the cycle begins, and how many it looks at.
+    /// Places in `all`: first the `lively` ones, then the silent ones.
+    order: Vec<usize>,
+    lively: usize,
+    /// Where among the silent ones the cycle begins.
     turn: usize,
-    share: usize,
-    /// A silent source has been heard.
-    woken: bool,
-    cycles: u64,
 }
 
 impl Sources {
-    pub(crate) fn with_capacity(capacity: usize) -> Self {
-        Sources {
-            all: Vec::with_capacity(capacity),
-            watches: Vec::with_capacity(capacity),
-            heard: Vec::with_capacity(capacity),
-            lively: Vec::with_capacity(capacity),
-            silent: Vec::with_capacity(capacity),
-            ..Sources::default()
-        }
-    }
-
     /// How many sources this cycle looks at.
     #[inline(always)]
     pub(crate) fn looks(&self) -> usize {
-        self.lively.len() + self.share
+        self.lively + self.share()
+    }
+
+    /// How many silent sources a cycle looks at.
+    #[inline(always)]
+    fn share(&self) -> usize {
+        (self.order.len() - self.lively).div_ceil(SILENT_TURNS)
     }
 
     /// The source that is looked at in the cycle's `look`th look, if its next message is published.
     #[inline(always)]
     pub(crate) fn ready(&self, look: usize) -> Option<usize> {
-        let index = match self.lively.get(look) {
-            Some(&index) => index,
-            None => self.silent_at(look - self.lively.len())?,
-        };
-        let watch = self.watches.get(index)?;
-        // SAFETY: the source at this place holds the ring that its reader's watch looks at.
-        unsafe { watch.ready() }.then_some(index)
+        let mut place = look;
+        if self.is_silent(look) {
+            place += self.turn;
+            if place >= self.order.len() {
+                place -= self.order.len() - self.lively;
+            }
+        }
+        let index = *self.order.get(place)?;
+        self.all.get(index)?.reader.ready().then_some(index)
     }
 
+    /// Whether the cycle's `look`th look is at a source that counts as silent.
     #[inline(always)]
-    fn silent_at(&self, ahead: usize) -> Option<usize> {
-        let place = self.turn + ahead;
-        let around = place.checked_sub(self.silent.len()).unwrap_or(place);
-        self.silent.get(around).copied()
+    pub(crate) fn is_silent(&self, look: usize) -> bool {
+        look >= self.lively
     }
 
-    /// To be called when messages of a source have been taken: it waits for another one now.
+    /// To be called at the end of a cycle; `woken` if a silent source has been heard in it.
     #[inline(always)]
-    pub(crate) fn taken(&mut self, look: usize, index: usize) {
-        if let (Some(watch), Some(source)) = (self.watches.get_mut(index), self.all.get(index)) {
-            *watch = source.reader.watch();
-        }
-        if let Some(heard) = self.heard.get_mut(index) {
-            *heard = true;
-        }
-        self.woken |= look >= self.lively.len();
-    }
-
-    /// To be called at the end of a cycle.
-    #[inline(always)]
-    pub(crate) fn end_cycle(&mut self) {
-        self.cycles += 1;
-        self.turn += self.share;
-        if self.turn >= self.silent.len() {
-            self.turn = 0;
-        }
-        if self.woken || self.cycles & (SILENT_AFTER - 1) == 0 {
-            self.settle();
+    pub(crate) fn end_cycle(&mut self, woken: bool) {
+        if woken {
+            self.wake();
+        } else {
+            self.turn += self.share();
+            if self.turn >= self.order.len() - self.lively {
+                self.turn = 0;
+            }
         }
     }
 
+    /// Those silent ones that have been heard are lively from now on.
     #[cold]
     #[inline(never)]
-    fn settle(&mut self) {
+    fn wake(&mut self) {
+        for place in self.lively..self.order.len() {
+            if self.all[self.order[place]].has_sent() {
+                self.order[self.lively..=place].rotate_right(1);
+                self.lively += 1;
+            }
+        }
+        self.turn = 0;
+    }
+
+    /// Tells anew which are silent: those that have sent nothing since the last time. For
+    /// housekeeping.
+    pub(crate) fn settle(&mut self) {
         if self.all.len() <= FEW {
             return;
         }
-        if self.woken {
-            // Those that were lively stay so.
-            for &index in &self.lively {
-                self.heard[index] = true;
-            }
-        }
-        self.lively.clear();
-        self.silent.clear();
-        for (index, heard) in self.heard.iter_mut().enumerate() {
-            if *heard {
-                self.lively.push(index);
-            } else {
-                self.silent.push(index);
-            }
-            *heard &= self.woken;
-        }
-        self.share = self.silent.len().div_ceil(SILENT_TURNS);
+        self.order
+            .sort_unstable_by_key(|&index| (!self.all[index].has_sent(), index));
+        self.lively = self
+            .order
+            .partition_point(|&index| self.all[index].has_sent());
         self.turn = 0;
-        self.woken = false;
+        for source in &mut self.all {
+            source.settle();
+        }
     }
 
     /// Whoever has come or gone, all are looked at for a while.
     fn all_are_lively(&mut self) {
-        self.lively.clear();
-        self.lively.extend(0..self.all.len());
-        self.silent.clear();
-        self.heard.clear();
-        self.heard.resize(self.all.len(), true);
+        self.order.clear();
+        self.order.extend(0..self.all.len());
+        self.lively = self.order.len();
         self.turn = 0;
-        self.share = 0;
-        self.woken = false;
     }
 
     pub(crate) fn push(&mut self, source: Source) {
-        self.watches.push(source.reader.watch());
         self.all.push(source);
         self.all_are_lively();
     }
 
     pub(crate) fn swap_remove(&mut self, index: usize) -> Source {
-        self.watches.swap_remove(index);
         let source = self.all.swap_remove(index);
         self.all_are_lively();
         source
     }
 
     pub(crate) fn clear(&mut self) {
-        self.watches.clear();
         self.all.clear();
         self.all_are_lively();
     }

@@ -63,7 +63,8 @@ fn scenarios(arguments: &Arguments) -> (Vec<Box<dyn Scenario>>, Vec<String>) {
     let mut notes = Vec::new();
     let mut all: Vec<Box<dyn Scenario>> = vec![
         Box::new(RawLine),
-        Box::new(RingLatency),
+        Box::new(RingLatency::shipped()),
+        Box::new(RingLatency::unpaused()),
         Box::new(SequencedLatency::plain()),
         Box::new(SequencedLatency::with_idle_rings(16)),
         Box::new(SequencedLatency::with_idle_rings(64)),
@@ -82,6 +83,7 @@ fn scenarios(arguments: &Arguments) -> (Vec<Box<dyn Scenario>>, Vec<String>) {
         all.push(Box::new(AeronPeer::latency(binary.clone())));
     }
     all.push(Box::new(RingThroughput::shipped()));
+    all.push(Box::new(RingThroughput::paused()));
     all.push(Box::new(SequencedThroughput::shipped()));
     for size in [1024, 16384] {
         all.push(Box::new(RingPayload::new(size)));

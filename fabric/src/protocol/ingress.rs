@@ -19,7 +19,7 @@
 
 use super::epoch::{EpochCell, EpochWord};
 use super::ordering::{SyncPoint, acquire, epoch_check_fence, release};
-use super::sync::{AtomicU64, Ordering};
+use super::sync::Ordering;
 use super::words::{View, Words};
 use crate::frame::{MAX_EPOCH_TAG, MAX_SEQUENCE};
 
@@ -308,16 +308,6 @@ impl IngressReader {
         word.load(acquire(SyncPoint::IngressAcquire)) == self.next
     }
 
-    /// As [`IngressReader::ready`] for the message that is waited for now, apart from the reader.
-    #[inline(always)]
-    pub fn watch(&self) -> IngressWatch {
-        IngressWatch {
-            // SAFETY: as in `ready`.
-            word: unsafe { self.slots.at(self.shape.slot(self.next)) },
-            sequence: self.next,
-        }
-    }
-
     /// Word `index` of the next message's slot. `index` is cut to the slot.
     #[inline(always)]
     pub fn word(&self, index: usize) -> u64 {
@@ -348,33 +338,6 @@ impl IngressReader {
             next: self.next,
             place: &mut self.next,
         }
-    }
-}
-
-/// Where one reader waits, and for what: so that many rings can be looked at without touching their
-/// readers.
-#[derive(Debug)]
-pub struct IngressWatch {
-    word: *const AtomicU64,
-    sequence: u64,
-}
-
-// SAFETY: an address and a number. Who looks there guarantees that it is still a word, and words
-// may be looked at from any thread.
-unsafe impl Send for IngressWatch {}
-
-impl IngressWatch {
-    /// Whether the message is published.
-    ///
-    /// # Safety
-    ///
-    /// The reader that gave the watch, or a clone of its words, must still be there.
-    #[inline(always)]
-    pub unsafe fn ready(&self) -> bool {
-        // SAFETY: the caller keeps the words.
-        let word = unsafe { &*self.word };
-        // Pairs with the release in `IngressWriter::publish` and `WriteRun::publish`.
-        word.load(acquire(SyncPoint::IngressAcquire)) == self.sequence
     }
 }
 
@@ -418,14 +381,6 @@ impl<'a> IngressRun<'a> {
     #[inline(always)]
     pub fn advance(&mut self, count: u64) {
         self.next += count;
-    }
-
-    /// Asks for the slot that is looked at next but one: when a message has come the reader looks
-    /// whether it is alone.
-    #[inline(always)]
-    pub fn expect(&self) {
-        // SAFETY: as in `ready`.
-        unsafe { self.slots.expect_read(self.shape.slot(self.next + 1)) }
     }
 }
 

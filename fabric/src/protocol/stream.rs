@@ -402,15 +402,10 @@ impl StreamReader {
             return Ready::EpochMoved;
         }
         if count == 0 {
-            return Ready::Nothing;
+            Ready::Nothing
+        } else {
+            Ready::Frames(count)
         }
-        // What is looked at after the next frame: whether that one is alone.
-        // SAFETY: as in `published`.
-        unsafe {
-            let slot = self.shape.slot(self.next + count + 1);
-            self.slots.view().expect_read(slot);
-        }
-        Ready::Frames(count)
     }
 
     /// Word `index` of the slot `ahead` places after the reader's. `index` is cut to the slot.

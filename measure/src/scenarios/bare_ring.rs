@@ -100,9 +100,6 @@ impl BareRing {
             run.advance(1);
             taken += 1;
         }
-        if taken > 0 {
-            run.expect();
-        }
         drop(run);
         if taken > 0 {
             self.consumed.store(self.epoch, self.reader.next() - 1);

@@ -6,7 +6,7 @@ use crate::child::{Child, ChildHost, ChildPlace, Spin};
 use crate::clock::Clock;
 use crate::cores::pin;
 use crate::disturbance::Watch;
-use crate::error::{Result, check_equal};
+use crate::error::{MeasureError, Result, check_equal};
 use crate::samples::RoundTrips;
 use crate::scenario::{Kind, Measured, Plan, Scenario};
 use crate::scratch::{Scratch, attach};
@@ -64,16 +64,40 @@ pub(crate) fn send(producer: &mut Producer, line: Line) -> Result<()> {
 }
 
 /// Round trips over two rings, one each way.
-#[derive(Debug, Default)]
-pub struct RingLatency;
+#[derive(Debug)]
+pub struct RingLatency {
+    idle: IdleStrategy,
+}
+
+impl RingLatency {
+    /// Both sides wait as everybody does unless told otherwise.
+    pub fn shipped() -> Self {
+        RingLatency {
+            idle: IdleStrategy::default(),
+        }
+    }
+
+    /// Both sides look again without a pause.
+    pub fn unpaused() -> Self {
+        RingLatency {
+            idle: IdleStrategy::Busy,
+        }
+    }
+}
 
 impl Scenario for RingLatency {
     fn name(&self) -> &str {
-        "ring"
+        match self.idle {
+            IdleStrategy::Busy => "ring_unpaused",
+            _ => "ring",
+        }
     }
 
     fn describe(&self) -> String {
-        "a typed message that fills a 64-byte slot, claimed, written in place and committed by a producer, read in place from its ring by another process, and back".to_owned()
+        format!(
+            "a typed message that fills a 64-byte slot, claimed, written in place and committed by a producer, read in place from its ring by another process, and back; idle strategy {}",
+            self.idle
+        )
     }
 
     fn kind(&self) -> Kind {
@@ -91,7 +115,8 @@ impl Scenario for RingLatency {
             busy: &[plan.cores.near, plan.cores.far],
             directory: scratch.path(),
         };
-        let mut child = Child::spawn(&place, ())?;
+        let idle = self.idle;
+        let mut child = Child::spawn(&place, idle.to_string())?;
         child.wait_ready(|| {
             for _ in 0..RUN {
                 sequencer.do_work()?;
@@ -108,7 +133,8 @@ impl Scenario for RingLatency {
             let mut seen = 0;
             while seen != number {
                 if answers.take_lines(RUN, |line, _| seen = line.number)? == 0 {
-                    spin.pause()?;
+                    idle.idle(0);
+                    spin.turn()?;
                 }
             }
             Ok(())
@@ -124,6 +150,7 @@ impl Scenario for RingLatency {
 }
 
 pub(super) fn answer(host: &mut ChildHost) -> Result<serde_json::Value> {
+    let idle = idle_strategy(host)?;
     let fabric = attach(host.directory())?;
     let mut pong = fabric.producer(PONG).message::<Line>().attach()?;
     let mut questions = BareRing::open(&fabric, PING)?;
@@ -133,16 +160,24 @@ pub(super) fn answer(host: &mut ChildHost) -> Result<serde_json::Value> {
         if questions.take_lines(RUN, |line, _| seen = line.number)? > 0 {
             send(&mut pong, Line::new(seen, 0))?;
         } else {
-            IdleStrategy::default().idle(0);
+            idle.idle(0);
         }
     }
     Ok(serde_json::Value::Null)
+}
+
+/// How the measuring process wants this one to wait.
+fn idle_strategy(host: &ChildHost) -> Result<IdleStrategy> {
+    host.settings::<String>()?
+        .parse()
+        .map_err(MeasureError::Child)
 }
 
 /// Messages a second through one ring, one way.
 #[derive(Debug)]
 pub struct RingThroughput {
     capacity: Option<u64>,
+    idle: IdleStrategy,
     name: String,
 }
 
@@ -151,7 +186,17 @@ impl RingThroughput {
     pub fn shipped() -> Self {
         RingThroughput {
             capacity: None,
+            idle: IdleStrategy::Batch,
             name: "ring".to_owned(),
+        }
+    }
+
+    /// The same, with a reader that waits as for latency.
+    pub fn paused() -> Self {
+        RingThroughput {
+            idle: IdleStrategy::Pause,
+            name: "ring_paused".to_owned(),
+            ..RingThroughput::shipped()
         }
     }
 
@@ -160,6 +205,7 @@ impl RingThroughput {
         RingThroughput {
             capacity: Some(capacity),
             name: format!("ring/{capacity}"),
+            ..RingThroughput::shipped()
         }
     }
 }
@@ -171,7 +217,8 @@ impl Scenario for RingThroughput {
 
     fn describe(&self) -> String {
         format!(
-            "64-byte slots, one way between two processes, lossless, published in runs, every word added up by the reader, which waits as for throughput (idle strategy batch); {} slots",
+            "64-byte slots, one way between two processes, lossless, published in runs, every word added up by the reader, whose idle strategy is {}; {} slots",
+            self.idle,
             self.capacity
                 .map_or("as many as shipped".to_owned(), |capacity| capacity
                     .to_string())
@@ -198,7 +245,7 @@ impl Scenario for RingThroughput {
             busy: &[plan.cores.near, plan.cores.far],
             directory: scratch.path(),
         };
-        let mut child = Child::spawn(&place, ())?;
+        let mut child = Child::spawn(&place, self.idle.to_string())?;
         child.wait_ready(|| Ok(()))?;
         pin(plan.cores.near)?;
         let clock = Clock::best();
@@ -249,6 +296,7 @@ impl Scenario for RingThroughput {
 }
 
 pub(super) fn take(host: &mut ChildHost) -> Result<serde_json::Value> {
+    let idle = idle_strategy(host)?;
     let fabric = attach(host.directory())?;
     let mut ring = BareRing::open(&fabric, PING)?;
     host.ready();
@@ -267,7 +315,7 @@ pub(super) fn take(host: &mut ChildHost) -> Result<serde_json::Value> {
         if count > 0 {
             idle_cycles = 0;
         } else {
-            IdleStrategy::Batch.idle(idle_cycles);
+            idle.idle(idle_cycles);
             idle_cycles += 1;
         }
     }
