@@ -1,7 +1,8 @@
 //! What the host says about its clock.
 
-use crate::format::{CLOCK_BREACH, CLOCK_SYNCHRONISED, ClockRecord, cut_text};
+use crate::format::{CLOCK_BREACH, CLOCK_SYNCHRONISED, ClockRecord};
 use selvedge_fabric::clock::Calibration;
+use selvedge_fabric::shared::text::cut_text;
 use std::path::Path;
 use std::process::Command;
 use zerocopy::FromZeros;

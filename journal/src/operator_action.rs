@@ -9,10 +9,11 @@
 //! and, where the process still lives, what the kernel says.
 
 use crate::error::{JournalError, io_error};
-use crate::format::{Action, Activity, MAX_ACTIVITY_TEXT, cut_text};
+use crate::format::{Action, Activity, MAX_ACTIVITY_TEXT};
 use crate::watch::own_activity;
 use selvedge_fabric::Fabric;
 use selvedge_fabric::host::process::ProcessIdentity;
+use selvedge_fabric::shared::text::cut_text;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};

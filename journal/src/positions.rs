@@ -5,6 +5,7 @@ use crate::format::{CLOCK_BREACH, ClockRecord};
 use selvedge_fabric::host::process::ProcessIdentity;
 use selvedge_fabric::memory::{Access, Mapping};
 use selvedge_fabric::protocol::Words;
+use selvedge_fabric::shared::text::words_of;
 use std::ffi::OsStr;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
@@ -277,10 +278,8 @@ impl JournalPositions {
         if bytes.len() > MAX_DIRECTORY_BYTES {
             return;
         }
-        for (index, chunk) in bytes.chunks(8).enumerate() {
-            let mut word = [0; 8];
-            word[..chunk.len()].copy_from_slice(chunk);
-            self.store(DIRECTORY + index, u64::from_le_bytes(word));
+        for (index, word) in words_of(bytes).enumerate() {
+            self.store(DIRECTORY + index, word);
         }
         self.store(DIRECTORY_BYTES, bytes.len() as u64);
     }

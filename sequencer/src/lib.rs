@@ -45,7 +45,7 @@ use selvedge_fabric::frame::system::EpochOpened;
 use selvedge_fabric::memory::FileClaim;
 use selvedge_fabric::message::Message;
 use selvedge_fabric::protocol::epoch::EpochWord;
-use selvedge_fabric::shared::bank::{Bank, DutyCycles};
+use selvedge_fabric::shared::bank::DutyCycles;
 use sequencing::{LAST_START, Sequencing, SequencingParts};
 use stamp::Stamper;
 use std::sync::Arc;
@@ -101,7 +101,6 @@ pub struct SequencerConfig {
 /// goes on, nothing is lost.
 pub struct Sequencer {
     sequencing: Sequencing,
-    bank: Bank,
     conductor: Conducting,
     cycles: u64,
     idle_cycles: u64,
@@ -173,7 +172,6 @@ impl Sequencer {
         let epoch = opened.word.epoch();
         // The bank may hold those of an earlier epoch.
         opened.bank.set_duty_cycles(DutyCycles::default());
-        let bank = opened.bank.clone();
         let mut sequencing = Sequencing::new(SequencingParts {
             fabric: fabric.clone(),
             bank: opened.bank,
@@ -229,7 +227,6 @@ impl Sequencer {
         };
         Ok(Sequencer {
             sequencing,
-            bank,
             conductor,
             cycles: 0,
             idle_cycles: 0,
@@ -293,13 +290,7 @@ impl Sequencer {
         if let Conducting::Inline(conductor) = &mut self.conductor {
             conductor.do_work();
         }
-        self.sequencing.housekeeping();
-        let counters = self.sequencing.counters();
-        self.bank.set_duty_cycles(DutyCycles {
-            cycles: counters.cycles,
-            busy: counters.cycles.saturating_sub(self.idle_cycles),
-            held_back: counters.held_back,
-        });
+        self.sequencing.housekeeping(self.idle_cycles);
     }
 
     /// Begins to stop in order: what is in the rings is sequenced, then the end of the stream is

@@ -18,7 +18,7 @@ use selvedge_fabric::protocol::Ordering;
 use selvedge_fabric::protocol::epoch::{EpochWord, Owner};
 use selvedge_fabric::protocol::gating::{GatingCursor, GatingSet};
 use selvedge_fabric::protocol::stream::StreamWriter;
-use selvedge_fabric::shared::bank::{Bank, ConsumerEntry, SequencerStatus};
+use selvedge_fabric::shared::bank::{Bank, ConsumerEntry, DutyCycles, SequencerStatus};
 use selvedge_fabric::shared::cursor::StartRequest;
 use selvedge_fabric::{Fabric, FabricError, PayloadRing};
 use std::collections::VecDeque;
@@ -390,8 +390,9 @@ impl Sequencing {
         self.advance_state();
     }
 
-    /// Leaving sources and the end of the stream.
-    pub(crate) fn housekeeping(&mut self) {
+    /// Leaving sources, who is silent, the account of what was done, and the end of the sequences.
+    /// `idle_cycles` are the duty cycles so far that found nothing.
+    pub(crate) fn housekeeping(&mut self, idle_cycles: u64) {
         let mut index = 0;
         while index < self.sources.len() {
             let source = &self.sources[index];
@@ -404,6 +405,11 @@ impl Sequencing {
         }
         self.sources.settle();
         self.bank.beat(self.counters.cycles);
+        self.bank.set_duty_cycles(DutyCycles {
+            cycles: self.counters.cycles,
+            busy: self.counters.cycles.saturating_sub(idle_cycles),
+            held_back: self.counters.held_back,
+        });
         if self.writer.next() >= LAST_START {
             self.drain();
         }

@@ -3,7 +3,7 @@
 use crate::error::{Result, ToolError};
 use crate::locate::Location;
 use crate::observe::{LatencyState, latencies, reset};
-use crate::text::{count, nanoseconds};
+use crate::text::{count, duration};
 use clap::Args;
 use hdrhistogram::Histogram;
 use selvedge_fabric::latency::{LatencySnapshot, LatencySubject, MAX_NS};
@@ -72,10 +72,10 @@ pub fn run(args: &LatencyArgs) -> Result<()> {
             println!(
                 "{hop:<22} {who:<16} {:>7} {:>8} {:>8} {:>8} {:>8}",
                 count(state.samples),
-                nanoseconds(state.p50_ns),
-                nanoseconds(state.p99_ns),
-                nanoseconds(state.p99_9_ns),
-                nanoseconds(state.max_ns)
+                duration(state.p50_ns),
+                duration(state.p99_ns),
+                duration(state.p99_9_ns),
+                duration(state.max_ns)
             );
         }
         if let Some(directory) = &args.hgrm {

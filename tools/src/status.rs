@@ -3,7 +3,7 @@
 use crate::error::{Result, ToolError};
 use crate::locate::Location;
 use crate::observe::{ErrorState, FabricState, JournalState, Watcher, look_after};
-use crate::text::{age, bytes, count, nanoseconds, percent, rate, seconds};
+use crate::text::{age, bytes, count, duration, percent, rate, seconds};
 use clap::Args;
 use selvedge_fabric::shared::paths::base_directory;
 use std::fmt::Write as _;
@@ -216,10 +216,10 @@ fn write_latencies(text: &mut String, state: &FabricState) {
         let _ = writeln!(
             text,
             "  {hop:<22} {name:<18} {:>8} {:>8} {:>8} {:>8}",
-            nanoseconds(latency.p50_ns),
-            nanoseconds(latency.p99_ns),
-            nanoseconds(latency.p99_9_ns),
-            nanoseconds(latency.max_ns)
+            duration(latency.p50_ns),
+            duration(latency.p99_ns),
+            duration(latency.p99_9_ns),
+            duration(latency.max_ns)
         );
     }
 }

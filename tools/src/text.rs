@@ -72,16 +72,6 @@ pub fn percent(percent: f64) -> String {
     }
 }
 
-/// Nanoseconds with a unit that fits.
-pub fn nanoseconds(ns: u64) -> String {
-    match ns {
-        0..10_000 => format!("{ns}ns"),
-        10_000..1_000_000 => format!("{:.1}us", ns as f64 / 1e3),
-        1_000_000..1_000_000_000 => format!("{:.1}ms", ns as f64 / 1e6),
-        _ => format!("{:.1}s", ns as f64 / 1e9),
-    }
-}
-
 /// Bytes with a unit that fits.
 pub fn bytes(bytes: u64) -> String {
     for (shift, unit) in [(40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")] {
@@ -104,10 +94,6 @@ mod tests {
         assert_eq!(age(Some(3.26)), "3.3s");
         assert_eq!(age(Some(7200.0)), "120m");
         assert_eq!(age(None), "-");
-        assert_eq!(nanoseconds(150), "150ns");
-        assert_eq!(nanoseconds(15_000), "15.0us");
-        assert_eq!(nanoseconds(3_866_000), "3.9ms");
-        assert_eq!(nanoseconds(15_000_000), "15.0ms");
         assert_eq!(bytes(3 << 20), "3.0 MiB");
         assert_eq!(bytes(12), "12 B");
         assert_eq!(duration(999), "999ns");

@@ -76,10 +76,6 @@ fn top_shows_the_fabric_and_does_what_its_keys_say() {
         eprintln!("skipped: tmux is not installed");
         return;
     }
-    if Command::new("tmux").arg("-V").output().is_err() {
-        eprintln!("skipped: tmux is not installed");
-        return;
-    }
     let place = Place::new();
     let (fabric, _sequencer) = place.fabric("shown");
     let mut feed = producer(&fabric, "feed");

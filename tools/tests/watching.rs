@@ -148,7 +148,8 @@ fn back_pressure_is_the_share_of_looks_at_a_full_ring() {
         state["sequencer"]["duty_cycles"].as_u64() > Some(busy),
         "{state}"
     );
-    assert!((0.0..=100.0).contains(&share), "{state}");
+    // It parks, with nothing to do.
+    assert!((0.0..50.0).contains(&share), "{state}");
     assert_eq!(state["sources"][0]["back_pressure_percent"], 0.0);
 
     sequencer.signal(Signal::SIGSTOP);
@@ -160,7 +161,8 @@ fn back_pressure_is_the_share_of_looks_at_a_full_ring() {
     let state = status(&place, "pressed");
     assert_eq!(state["sources"][0]["fill_percent"], 100.0);
     assert_eq!(state["sources"][0]["back_pressure_percent"], 100.0);
-    assert!(state["sources"][0]["samples"].as_u64() > Some(1), "{state}");
+    // More than the two looks of `status` itself.
+    assert!(state["sources"][0]["samples"].as_u64() > Some(2), "{state}");
     assert!(alarms(&state).contains(&"ring-full"), "{state}");
     sequencer.signal(Signal::SIGCONT);
     wait_for("room", || {

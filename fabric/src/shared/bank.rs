@@ -23,6 +23,7 @@
 use super::control::ControlRecord;
 use super::names::{NAME_WORDS, name_from_words, name_to_words};
 use super::paths::{FabricPaths, bank_ring};
+use super::text::{cut_text, words_of};
 use crate::clock::Calibration;
 use crate::error::{FabricError, Result};
 use crate::host::process::ProcessIdentity;
@@ -610,10 +611,9 @@ impl Bank {
 fn text_record(number: u64, text: &str) -> [u64; RECORD_WORDS - 1] {
     let mut fields = [0; RECORD_WORDS - 1];
     fields[0] = number;
-    for (field, chunk) in fields.iter_mut().skip(1).zip(text.as_bytes().chunks(8)) {
-        let mut bytes = [0; 8];
-        bytes[..chunk.len()].copy_from_slice(chunk);
-        *field = u64::from_le_bytes(bytes);
+    let text = cut_text(text, (fields.len() - 1) * 8);
+    for (field, word) in fields.iter_mut().skip(1).zip(words_of(text.as_bytes())) {
+        *field = word;
     }
     fields
 }

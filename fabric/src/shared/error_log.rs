@@ -10,6 +10,7 @@
 //! of them, the one that was not seen for the longest time makes way.
 
 use super::LAYOUT_VERSION;
+use super::text::{cut_text, words_of};
 use crate::error::{FabricError, Result};
 use crate::fabric::Fabric;
 use crate::host::process::ProcessIdentity;
@@ -166,7 +167,7 @@ impl ErrorFile {
         let error = LoggedError {
             agent: self.agent.clone(),
             what: printable(what),
-            subject: cut(&printable(subject), MAX_SUBJECT_BYTES).to_owned(),
+            subject: cut_text(&printable(subject), MAX_SUBJECT_BYTES).to_owned(),
             detail: printable(detail),
             count: 1,
             first_ns: now,
@@ -210,11 +211,9 @@ impl ErrorFile {
         let mut fields = [0; RECORD_WORDS - 1];
         (fields[0], fields[1], fields[2]) = (error.count, error.first_ns, error.last_ns);
         let text = format!("{}\0{}\0{}", error.what, error.subject, error.detail);
-        let text = cut(&text, MAX_ERROR_BYTES);
-        for (field, chunk) in fields.iter_mut().skip(3).zip(text.as_bytes().chunks(8)) {
-            let mut bytes = [0; 8];
-            bytes[..chunk.len()].copy_from_slice(chunk);
-            *field = u64::from_le_bytes(bytes);
+        let text = cut_text(&text, MAX_ERROR_BYTES);
+        for (field, word) in fields.iter_mut().skip(3).zip(words_of(text.as_bytes())) {
+            *field = word;
         }
         record.write(self.next_key, &fields);
         self.next_key += 1;
@@ -336,15 +335,6 @@ fn printable(text: &str) -> String {
     text.chars()
         .map(|letter| if letter.is_control() { ' ' } else { letter })
         .collect()
-}
-
-/// The beginning of `text` that fits `limit` bytes.
-fn cut(text: &str, limit: usize) -> &str {
-    let mut end = text.len().min(limit);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    &text[..end]
 }
 
 #[cfg(test)]

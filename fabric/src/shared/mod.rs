@@ -26,6 +26,7 @@ pub mod error_log;
 pub mod names;
 pub mod paths;
 pub mod registration;
+pub mod text;
 
 /// The version of everything in this module. A process attaches only to its own version.
 pub const LAYOUT_VERSION: u32 = 1;

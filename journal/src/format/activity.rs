@@ -1,5 +1,7 @@
 //! The entries of an Activity block: who did what.
 
+use selvedge_fabric::shared::text::cut_text;
+
 /// Bytes of an entry before its text.
 const ENTRY_BYTES: usize = 24;
 
@@ -50,15 +52,6 @@ impl Action {
             _ => Action::Other,
         }
     }
-}
-
-/// The front of `text` that has at most `bytes` bytes and is whole characters.
-pub(crate) fn cut_text(text: &str, bytes: usize) -> &str {
-    let mut end = text.len().min(bytes);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    text.get(..end).unwrap_or_default()
 }
 
 /// Who did what, and when.

@@ -14,7 +14,6 @@ mod seal;
 mod segment_header;
 mod segment_name;
 
-pub(crate) use activity::cut_text;
 pub use activity::{Action, Activity, MAX_ACTIVITY_TEXT};
 pub use block_header::{BLOCK_HEADER_BYTES, BLOCK_MAGIC, BlockHeader, MAX_BLOCK_BYTES};
 pub use block_kind::BlockKind;

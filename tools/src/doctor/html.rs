@@ -3,7 +3,7 @@
 use super::finding::{Finding, Severity};
 use super::measured::{GAP_BOUNDS_NS, LatencyMatrix, Measured};
 use super::print::{heat, short, summary};
-use crate::text::nanoseconds;
+use crate::text::duration;
 use std::fmt::Write as _;
 
 const STYLE: &str = "\
@@ -95,7 +95,7 @@ fn write_jitter(html: &mut String, measured: &Measured) {
         for count in core.gaps {
             let _ = write!(html, "<td>{count}</td>");
         }
-        let _ = writeln!(html, "<td>{}</td></tr>", nanoseconds(core.longest_ns));
+        let _ = writeln!(html, "<td>{}</td></tr>", duration(core.longest_ns));
     }
     html.push_str("</table>\n");
 }

@@ -2,7 +2,7 @@
 
 use super::finding::{Finding, Severity};
 use super::measured::{GAP_BOUNDS_NS, LatencyMatrix, Measured};
-use crate::text::nanoseconds;
+use crate::text::duration;
 use std::fmt::Write as _;
 
 /// Columns of the report.
@@ -120,7 +120,7 @@ fn write_jitter(text: &mut String, measured: &Measured) {
         for count in core.gaps {
             let _ = write!(text, " {count:>7}");
         }
-        let _ = writeln!(text, "  {}", nanoseconds(core.longest_ns));
+        let _ = writeln!(text, "  {}", duration(core.longest_ns));
     }
     text.push('\n');
 }

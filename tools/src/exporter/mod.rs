@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tiny_http::{Header, Response, Server, StatusCode};
 
-/// How often the exporter looks whether it is to end.
+/// How often the exporter looks whether it is to end, and whether rings are full.
 const PERIOD: Duration = Duration::from_millis(200);
 
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -22,8 +22,9 @@ const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset
 /// Options of `exporter`.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "\
-Serves /metrics. A scrape reads files that others write anyway: it costs the
-fabrics nothing. Alert rules are in tuning/selvedge.rules.yml.
+Serves /metrics. A scrape reads files that others write anyway, and five times
+a second it is looked whether rings are full: next to nothing for the fabrics.
+Alert rules are in tuning/selvedge.rules.yml.
 
 Examples:
   selvedge exporter                           every fabric, on 127.0.0.1:9469
@@ -62,9 +63,9 @@ pub fn run(args: &ExporterArgs) -> Result<()> {
         let request = server
             .recv_timeout(PERIOD)
             .map_err(ToolError::host("take a request"))?;
-        // Between two scrapes: whether rings are full, for the share of time that they are.
-        watchers.sample();
         let Some(request) = request else {
+            // Between scrapes: whether rings are full, for the share of time that they are.
+            watchers.sample();
             continue;
         };
         let path = request.url().split('?').next().unwrap_or_default();

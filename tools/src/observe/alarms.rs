@@ -1,7 +1,7 @@
 //! What somebody should look at: the state against what the topology file promises.
 
 use super::state::{FabricState, JournalState};
-use crate::text::{bytes, count, nanoseconds};
+use crate::text::{bytes, count, duration};
 use crate::topology::{Durability, Topology};
 use serde::Serialize;
 use std::time::Duration;
@@ -121,7 +121,7 @@ fn promised(state: &FabricState, topology: &Topology, found: &mut Vec<Alarm>) {
     let over = |p99: Option<u64>, limit: Option<Duration>| {
         let limit = limit?.as_nanos() as u64;
         p99.filter(|p99| *p99 > limit)
-            .map(|p99| format!("p99 {} above {}", nanoseconds(p99), nanoseconds(limit)))
+            .map(|p99| format!("p99 {} above {}", duration(p99), duration(limit)))
     };
     let budget = &topology.budget;
     for source in &state.sources {
@@ -180,7 +180,7 @@ fn journal_alarms(journal: &JournalState, topology: Option<&Topology>, found: &m
         {
             let detail = format!("{} frames of the last {lag_s:.1} s not {what}", count(lag));
             found.push(alarm("journal-behind", subject, detail));
-            return low_disk(journal, subject, found);
+            break;
         }
     }
     low_disk(journal, subject, found);
@@ -214,13 +214,7 @@ mod tests {
             durable_lag: 20,
             recorded_lag_s: Some(0.001),
             durable_lag_s: Some(0.02),
-            alarm: JournalAlarm {
-                state: "clear",
-                stopped: false,
-                since_ns: None,
-                errno: 0,
-                count: 0,
-            },
+            alarm: JournalAlarm::CLEAR,
             held_back: 0,
             gaps: 0,
             directory: Some("/disk".to_owned()),

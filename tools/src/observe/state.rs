@@ -189,6 +189,17 @@ pub struct JournalAlarm {
     pub count: u64,
 }
 
+impl JournalAlarm {
+    /// Nothing is the matter, and nothing was.
+    pub const CLEAR: Self = JournalAlarm {
+        state: "clear",
+        stopped: false,
+        since_ns: None,
+        errno: 0,
+        count: 0,
+    };
+}
+
 /// A distinct error.
 #[derive(Clone, Debug, Serialize)]
 pub struct ErrorState {

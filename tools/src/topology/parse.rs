@@ -113,7 +113,7 @@ fn read(document: &DeTable<'_>, problems: &mut Problems<'_>) -> Option<Topology>
         problems.error(
             limit.offset,
             "a latency budget has no meaning with record = \"off\"",
-            "remove it, or record = \"off\"",
+            "remove the budget, or set record = \"on\"",
         );
     }
     let value = |at: Option<At<Duration>>| at.map(|at| at.value);

@@ -275,6 +275,12 @@ fn every_mistake_is_named_with_its_line_and_a_remedy() {
             "[[consumer]]",
         ),
         (
+            &with("[latency]\nrecord = \"off\"\npublish_to_sequenced_p99 = \"1us\""),
+            5,
+            "no meaning",
+            "record = \"on\"",
+        ),
+        (
             &with("[latency]\npublish_to_sequenced_p99 = \"fast\""),
             4,
             "is \"fast\"",

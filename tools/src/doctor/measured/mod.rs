@@ -10,7 +10,7 @@ pub use matrix::{LatencyMatrix, measure_matrix};
 use crate::doctor::finding::{Finding, Severity};
 use crate::doctor::host::Cores;
 use crate::error::Result;
-use crate::text::nanoseconds;
+use crate::text::duration;
 use serde::Serialize;
 use std::time::Duration;
 
@@ -53,7 +53,7 @@ pub fn judge(measured: &Measured) -> Vec<Finding> {
                 .found(format!(
                     "core {}: longest gap {}, {} gaps of 10 us or more in {:.1} s, {:.3} % of the time lost",
                     core.core,
-                    nanoseconds(core.longest_ns),
+                    duration(core.longest_ns),
                     core.gaps_from(BAD_GAP_NS),
                     core.seconds,
                     core.lost_percent()
