@@ -7,7 +7,8 @@ use serde_json::{Map, Value, json};
 use std::fmt::Write;
 
 /// The fabric's own latencies, in the order of the table.
-const OURS: [&str; 10] = [
+const OURS: [&str; 11] = [
+    "raw_paused",
     "raw_line",
     "ring",
     "ring_unpaused",
@@ -75,7 +76,7 @@ pub fn latency_table(outcome: &Outcome, bold: (&str, &str)) -> String {
     let rows: Vec<&Series> = std::iter::once(&outcome.raw)
         .chain(outcome.series.iter().filter(|s| s.kind == Kind::Latency))
         .collect();
-    let is_limit = |series: &Series| matches!(series.name.as_str(), "raw" | "raw_line");
+    let is_limit = |series: &Series| series.name.starts_with("raw");
     // The first message after a silence is another question: it takes no part in the contest.
     let contends = |series: &Series| !is_limit(series) && series.name != "sequenced_first_of_64";
     let mut best = [f64::INFINITY; 5];

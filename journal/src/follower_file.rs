@@ -64,6 +64,22 @@ pub fn followers(fabric: &Fabric) -> Vec<FollowerView> {
     found
 }
 
+/// Says of the follower `name`, which died, that it has left, so that nobody looks for it any more;
+/// `false` where no dead follower has this name.
+pub fn dismiss_follower(fabric: &Fabric, name: &str) -> Result<bool, JournalError> {
+    let path = file_path(fabric, name)?;
+    if !path.exists() {
+        return Ok(false);
+    }
+    let file = FollowerFile::map(&path, Access::Write)?;
+    let seen = file.view(name);
+    let dead = seen.place.is_some() && !seen.process.is_alive();
+    if dead {
+        file.store(PLACE, 0);
+    }
+    Ok(dead)
+}
+
 /// The file, mapped.
 pub(crate) struct FollowerFile {
     words: Words,
@@ -193,8 +209,28 @@ mod tests {
         assert_eq!(seen[0].catch_ups, 1);
         file.tell(9, FollowerPlace::Live, 1);
         assert_eq!(followers(&fabric)[0].place, Some(FollowerPlace::Live));
+        // It lives, and is not dismissed.
+        assert!(!dismiss_follower(&fabric, "late").unwrap());
+        assert_eq!(followers(&fabric)[0].place, Some(FollowerPlace::Live));
         drop(file);
         let seen = followers(&fabric);
         assert_eq!((seen[0].place, seen[0].position), (None, 9));
+    }
+
+    #[test]
+    fn a_follower_that_died_can_be_dismissed() {
+        let directory = tempfile::tempdir().unwrap();
+        let config = FabricConfig::new("followed").in_directory(directory.path());
+        let fabric = Fabric::create(&config).unwrap();
+        assert!(!dismiss_follower(&fabric, "nobody").unwrap());
+        let mut file = FollowerFile::enter(&fabric, "late").unwrap();
+        file.tell(8, FollowerPlace::Segments, 1);
+        // No process has this number: it is above the kernel's limit.
+        file.store(PID, u64::from(u32::MAX));
+        std::mem::forget(file);
+        assert!(dismiss_follower(&fabric, "late").unwrap());
+        let seen = followers(&fabric);
+        assert_eq!((seen[0].place, seen[0].position), (None, 8));
+        assert!(!dismiss_follower(&fabric, "late").unwrap());
     }
 }

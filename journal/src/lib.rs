@@ -93,7 +93,7 @@ pub use error::JournalError;
 pub use fault::{BlockFault, SegmentFault};
 pub use final_dictionary::{final_dictionary, final_dictionary_in};
 pub use follower::{FollowFrom, Follower, FollowerPlace};
-pub use follower_file::{FollowerView, followers};
+pub use follower_file::{FollowerView, dismiss_follower, followers};
 pub use identity::JournalIdentity;
 pub use keys::{PublicKey, SignatureState, Signer, check_signature, parse_hash};
 pub use marks::{MARK_BYTES, MARK_EVERY, Marks};

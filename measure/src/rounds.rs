@@ -135,10 +135,16 @@ impl Outcome {
     }
 }
 
-/// The median of the ratios of one figure to another, over all pairs of their rounds in which the
-/// raw limit was the same (to within 15 %): what the host did to one it did to the other. `None`
-/// where there is no such pair.
+/// The median of [`paired_ratios`]. `None` where there are none.
 fn paired(one: (&[f64], &[f64]), other: (&[f64], &[f64])) -> Option<f64> {
+    let ratios = paired_ratios(one, other);
+    (!ratios.is_empty()).then(|| median(&ratios))
+}
+
+/// The ratios of one figure to another, over all pairs of their rounds in which the raw limit was
+/// the same (to within 15 %): what the host did to one it did to the other. Each figure comes with
+/// the limits around its measurements.
+pub(crate) fn paired_ratios(one: (&[f64], &[f64]), other: (&[f64], &[f64])) -> Vec<f64> {
     let mut ratios = Vec::new();
     for (value, limit) in one.0.iter().zip(one.1) {
         for (base, base_limit) in other.0.iter().zip(other.1) {
@@ -147,7 +153,7 @@ fn paired(one: (&[f64], &[f64]), other: (&[f64], &[f64])) -> Option<f64> {
             }
         }
     }
-    (!ratios.is_empty()).then(|| median(&ratios))
+    ratios
 }
 
 /// One measurement that counts, with what it took to get it.

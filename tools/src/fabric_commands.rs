@@ -7,7 +7,7 @@ use selvedge_fabric::host::IdleStrategy;
 use selvedge_fabric::host::affinity::pin_current_thread;
 use selvedge_fabric::shared::paths::base_directory;
 use selvedge_fabric::{Fabric, FabricConfig, FabricError};
-use selvedge_journal::recovery_from;
+use selvedge_journal::{dismiss_follower, recovery_from};
 use selvedge_sequencer::{Sequencer, SequencerConfig, Standby, StandbyConfig, Watch};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -268,7 +268,12 @@ pub fn remove(args: &RemoveArgs) -> Result<()> {
             fabric.paths().root(),
             &format!("remove {name} --consumer {consumer}"),
         );
-        fabric.dismiss_consumer(consumer)?;
+        let followed = dismiss_follower(&fabric, consumer)?;
+        match fabric.dismiss_consumer(consumer) {
+            // One that never got to the ring has no other file.
+            Err(FabricError::NoSuchConsumer { .. }) if followed => {}
+            dismissed => dismissed?,
+        }
         println!("consumer {consumer} holds nothing of {name} any more");
         return Ok(());
     }

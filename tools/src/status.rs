@@ -139,6 +139,13 @@ pub fn describe(state: &FabricState) -> String {
     for error in &state.errors {
         let _ = writeln!(text, "  {}", error_line(error, state.taken_ns));
     }
+    if state.displaced_errors > 0 {
+        let _ = writeln!(
+            text,
+            "  {} more distinct errors made way for these",
+            count(state.displaced_errors)
+        );
+    }
     for alarm in &state.alarms {
         let _ = writeln!(
             text,

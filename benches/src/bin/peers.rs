@@ -62,6 +62,7 @@ struct Arguments {
 fn scenarios(arguments: &Arguments) -> (Vec<Box<dyn Scenario>>, Vec<String>) {
     let mut notes = Vec::new();
     let mut all: Vec<Box<dyn Scenario>> = vec![
+        Box::new(RawWord::paused()),
         Box::new(RawLine),
         Box::new(RingLatency::shipped()),
         Box::new(RingLatency::unpaused()),
@@ -188,9 +189,13 @@ fn run(arguments: &Arguments) -> Result<()> {
         println!("{note}");
     }
     let mut progress = Progress::new();
-    let outcome = run_rounds(&settings, &plan, &mut RawWord, &mut scenarios, |text| {
-        progress.tell(text)
-    })?;
+    let outcome = run_rounds(
+        &settings,
+        &plan,
+        &mut RawWord::unpaused(),
+        &mut scenarios,
+        |text| progress.tell(text),
+    )?;
     progress.done();
     let bold = if std::io::stdout().is_terminal() {
         ("\x1b[1m", "\x1b[0m")

@@ -40,7 +40,7 @@ impl Curve {
 pub fn raw_limit(cores: CorePair, share: f64) -> Result<Curve> {
     let mut plan = Plan::new(cores);
     plan.duration = RAW_DURATION;
-    let measured = RawWord.run(&plan)?;
+    let measured = RawWord::unpaused().run(&plan)?;
     let Figure::RoundTrips(trips) = measured.figure else {
         return Err(MeasureError::Host(
             "the raw limit has no round trips".to_owned(),

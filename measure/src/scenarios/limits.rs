@@ -11,6 +11,7 @@ use crate::scratch::Scratch;
 use selvedge_fabric::host::ticks::monotonic_ns;
 use selvedge_fabric::memory::{Access, Mapping, PageKind, RegionOptions, create_region};
 use selvedge_fabric::protocol::{AtomicU64, Ordering, Words};
+use serde::Serialize;
 use std::path::Path;
 
 const BALL_FILE: &str = "ball";
@@ -54,16 +55,33 @@ fn line(words: &Words) -> [&AtomicU64; LINE] {
 }
 
 /// One atomic word bounced between the two cores: the limit of latency.
-#[derive(Debug, Default)]
-pub struct RawWord;
+#[derive(Debug)]
+pub struct RawWord {
+    paused: bool,
+}
+
+impl RawWord {
+    /// Both sides look again without a pause: what every ratio is to.
+    pub fn unpaused() -> Self {
+        RawWord { paused: false }
+    }
+
+    /// Both sides pause between two looks, as who waits for a message does.
+    pub fn paused() -> Self {
+        RawWord { paused: true }
+    }
+}
 
 impl Scenario for RawWord {
     fn name(&self) -> &str {
-        "raw"
+        if self.paused { "raw_paused" } else { "raw" }
     }
 
     fn describe(&self) -> String {
-        "one atomic word bounced between two processes".to_owned()
+        format!(
+            "one atomic word bounced between two processes, {} a pause between two looks",
+            if self.paused { "with" } else { "without" }
+        )
     }
 
     fn kind(&self) -> Kind {
@@ -71,11 +89,16 @@ impl Scenario for RawWord {
     }
 
     fn run(&mut self, plan: &Plan) -> Result<Measured> {
-        bounce(plan, "raw-word", |ball, sent| {
+        let paused = self.paused;
+        bounce(plan, "raw-word", paused, |ball, sent| {
             ball[0].store(sent, Ordering::Release);
             let mut spin = Spin::new("the ball");
             while ball[0].load(Ordering::Acquire) != sent + 1 {
-                spin.turn()?;
+                if paused {
+                    spin.pause()?;
+                } else {
+                    spin.turn()?;
+                }
             }
             Ok(())
         })
@@ -101,7 +124,7 @@ impl Scenario for RawLine {
 
     fn run(&mut self, plan: &Plan) -> Result<Measured> {
         let mut sum = 0u64;
-        let measured = bounce(plan, "raw-line", |ball, sent| {
+        let measured = bounce(plan, "raw-line", (), |ball, sent| {
             write_line(ball, sent);
             let mut spin = Spin::new("the ball");
             while ball[0].load(Ordering::Acquire) != sent + 1 {
@@ -135,6 +158,7 @@ fn read_line(ball: &[&AtomicU64; LINE]) -> u64 {
 fn bounce(
     plan: &Plan,
     role: &'static str,
+    settings: impl Serialize,
     mut once: impl FnMut(&[&AtomicU64; LINE], u64) -> Result<()>,
 ) -> Result<Measured> {
     let scratch = Scratch::new()?;
@@ -146,7 +170,7 @@ fn bounce(
         busy: &[plan.cores.near, plan.cores.far],
         directory: scratch.path(),
     };
-    let mut child = Child::spawn(&place, ())?;
+    let mut child = Child::spawn(&place, settings)?;
     child.wait_ready(|| Ok(()))?;
     pin(plan.cores.near)?;
     let watch = Watch::begin();
@@ -163,6 +187,7 @@ fn bounce(
 }
 
 pub(super) fn answer_word(host: &mut ChildHost) -> Result<serde_json::Value> {
+    let paused: bool = host.settings()?;
     let words = shared(host.directory(), BALL_FILE, BALL_BYTES, false)?;
     let ball = line(&words);
     host.ready();
@@ -174,6 +199,8 @@ pub(super) fn answer_word(host: &mut ChildHost) -> Result<serde_json::Value> {
             expected += 2;
         } else if value == STOP {
             return Ok(serde_json::Value::Null);
+        } else if paused {
+            std::hint::spin_loop();
         }
     }
 }

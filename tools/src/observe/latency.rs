@@ -1,5 +1,6 @@
 //! Latency histograms as tools show them: since the last reset.
 
+use super::recent::Recent;
 use crate::error::{Result, ToolError};
 use crate::operator::announce;
 use selvedge_fabric::Fabric;
@@ -13,7 +14,7 @@ const BASELINE: &str = "latency/baseline.json";
 /// A histogram in five numbers, nanoseconds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 pub struct LatencyState {
-    /// Samples: one a run of messages.
+    /// Samples: at most one a run of messages.
     pub samples: u64,
     /// Median.
     pub p50_ns: u64,
@@ -39,6 +40,14 @@ impl LatencyState {
             max_ns: snapshot.highest(),
             judged_p99_ns: Some(snapshot.percentile(99.0)),
         })
+    }
+
+    /// The same, judged by what is known of the last minute.
+    pub fn judged_by(mut self, recent: Recent) -> Self {
+        if let Recent::P99(p99) = recent {
+            self.judged_p99_ns = p99;
+        }
+        self
     }
 }
 
@@ -113,4 +122,22 @@ fn read_baseline(fabric: &Fabric) -> HashMap<u64, LatencySnapshot> {
             (kept.identity, snapshot)
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use selvedge_fabric::latency::{BUCKETS, bucket_of};
+
+    #[test]
+    fn the_last_minute_judges_where_it_is_known() {
+        let mut counts = vec![0; BUCKETS];
+        counts[bucket_of(20)] = 5;
+        let snapshot = LatencySnapshot::new(1, counts, 100, 20);
+        let latency = LatencyState::of(&snapshot).expect("samples");
+        let judged = |recent| latency.judged_by(recent).judged_p99_ns;
+        assert_eq!(judged(Recent::Unknown), Some(20));
+        assert_eq!(judged(Recent::P99(Some(7))), Some(7));
+        assert_eq!(judged(Recent::P99(None)), None);
+    }
 }

@@ -40,6 +40,8 @@ pub struct FabricState {
     pub alarms: Vec<Alarm>,
     /// What went wrong in the fabric's life, each distinct error once, the last one first.
     pub errors: Vec<ErrorState>,
+    /// Distinct errors that made way for others in the list of an agent.
+    pub displaced_errors: u64,
     /// What the fabric did not get.
     pub notes: Vec<String>,
 }

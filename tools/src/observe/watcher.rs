@@ -19,7 +19,7 @@ use selvedge_fabric::memory::Access;
 use selvedge_fabric::shared::bank::{DutyCycles, SequencerStatus, SourceEntry};
 use selvedge_fabric::shared::control::ControlRecord;
 use selvedge_fabric::shared::cursor::{ConsumerKind, CursorFile};
-use selvedge_fabric::shared::error_log::logged_errors;
+use selvedge_fabric::shared::error_log::{displaced_errors, logged_errors};
 use selvedge_fabric::shared::paths::split_source_file;
 use selvedge_fabric::shared::registration::RegistrationFile;
 use selvedge_journal::{FollowerPlace, followers};
@@ -173,6 +173,7 @@ impl Watcher {
                 .into_iter()
                 .map(ErrorState::from)
                 .collect(),
+            displaced_errors: displaced_errors(&self.fabric),
             notes: memory.notes,
         };
         self.add_latencies(now, &mut state);
@@ -190,10 +191,7 @@ impl Watcher {
             .collect();
         let since = since_reset(&self.fabric, all);
         for ((subject, snapshot), recent) in since.into_iter().zip(recent) {
-            let mut latency = LatencyState::of(&snapshot);
-            if let (Some(latency), Recent::P99(p99)) = (&mut latency, recent) {
-                latency.judged_p99_ns = p99;
-            }
+            let latency = LatencyState::of(&snapshot).map(|latency| latency.judged_by(recent));
             match subject {
                 LatencySubject::Source { name, .. } => {
                     if let Some(source) = state.sources.iter_mut().find(|one| one.name == name) {
