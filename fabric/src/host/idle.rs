@@ -8,17 +8,16 @@ pub const BATCH_PAUSES: u32 = 64;
 /// How a duty cycle waits when it found nothing to do.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum IdleStrategy {
-    /// Spins without a pause: a whole core, and no mercy for a hyperthread beside it. Rarely the
-    /// fastest: a reader that looks at a line without end keeps taking it away from the core that
-    /// is about to write it.
+    /// Spins without a pause: a whole core, and no mercy for a hyperthread beside it. Often slower
+    /// than [`IdleStrategy::Pause`]: a reader that looks at a line without end keeps taking it away
+    /// from the core that is about to write it.
     Busy,
-    /// Spins with one of the processor's pause instructions between two looks: a whole core, the
-    /// lowest latency, kind to the hyperthread.
+    /// Spins with one of the processor's pause instructions between two looks: a whole core, kind
+    /// to the hyperthread and to whoever writes the line that is looked at.
     #[default]
     Pause,
     /// As [`IdleStrategy::Pause`], but after work has come to an end waits [`BATCH_PAUSES`] pauses
-    /// first (1 to 3 us): messages gather and are taken in runs. The most messages a
-    /// second, for that much latency.
+    /// first: messages gather and are taken in runs. More messages a second, for that much latency.
     Batch,
     /// Gives the core to any other thread that wants it: for more agents than cores.
     Yield,

@@ -3,8 +3,8 @@
 //! At most one sample a run: when the handler has returned from the run's last frame and the ring
 //! is released, the time since the *first* frame of the run was stamped, the one that has waited
 //! longest. It comes after everything that others wait for; but the consumer itself may be about to
-//! answer, and a reading of the tick counter takes 10 ns and more, so that of short runs only some
-//! are timed ([`crate::ConsumerBuilder::timed_every`]).
+//! answer, and a reading of the tick counter takes its time, so that of short runs only some are
+//! timed ([`crate::ConsumerBuilder::timed_every`]).
 
 use super::file::{LatencyRecorder, LatencySubject};
 use crate::clock::Calibration;

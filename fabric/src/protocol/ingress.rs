@@ -172,8 +172,7 @@ impl IngressWriter {
 /// are asked for.
 ///
 /// A reader that has caught up waits for the first word of the group. The lines of the others are
-/// the writer's own until they are complete, so no reader takes them away half written. Longer
-/// groups, and lines asked for further ahead, gained nothing where it was measured.
+/// the writer's own until they are complete, so no reader takes them away half written.
 pub const GROUP: u64 = 8;
 
 impl IngressWriter {
