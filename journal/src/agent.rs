@@ -5,7 +5,7 @@ mod outage;
 
 use crate::error::io_error;
 use crate::format::{Action, CLOCK_BREACH};
-use crate::operator_action::{of_fabric, of_journal};
+use crate::operator_action::{WaitingAction, of_fabric, of_journal};
 use crate::segment::list_segments;
 use crate::storage::{DirectoryStorage, Storage};
 use crate::view::shared_directory;
@@ -22,6 +22,7 @@ use selvedge_fabric::message::Message;
 use selvedge_fabric::shared::bank::SequencerStatus;
 use selvedge_fabric::shared::error_log::ErrorLog;
 use selvedge_fabric::{Consumer, Fabric, Observer, PendingConsumer, Start};
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -42,6 +43,10 @@ const FLUSH_AFTER: Duration = Duration::from_millis(1);
 /// How long all of staging may wait for the disk before frames are left out, where that is
 /// allowed at all.
 const STALL: Duration = Duration::from_millis(250);
+
+/// How often a last record is given to a writer for which too many wait: while a disk works, far
+/// more often than it takes.
+const LAST_TRIES: u32 = 10_000;
 
 /// Writes the stream of a fabric into a journal.
 ///
@@ -500,8 +505,12 @@ impl JournalAgent {
             return Ok(());
         }
         let waited = self.unrecorded.take();
+        let is_new = waited.is_none();
         if let Some(record) = waited.or_else(|| watch.take()) {
-            if let Record::Clock(clock) = &record {
+            // Once, however often it is given to the writer.
+            if let Record::Clock(clock) = &record
+                && is_new
+            {
                 self.positions.note_clock(clock, (self.clock)());
                 if clock.flags & CLOCK_BREACH != 0 {
                     let detail = format!("error bound {} ns", clock.maximum_error_ns);
@@ -532,34 +541,49 @@ impl JournalAgent {
         let mut last_actions = Vec::new();
         if let Some(watch) = self.watch.take() {
             while let Some(record) = self.unrecorded.take().or_else(|| watch.take()) {
-                self.actions.note(&record);
-                writer.record(&record)?;
+                if record_soon(&mut writer, &record)? {
+                    self.actions.note(&record);
+                }
             }
             // What was done since the watcher looked: ending the fabric, for one.
-            last_actions = self.actions.waiting();
-            match recorded_actions(&*self.actions.storage, &last_actions) {
-                Ok(recorded) => {
-                    for action in std::mem::take(&mut last_actions) {
-                        let known =
-                            recorded.contains(&action.id) || self.actions.has_taken(action.id);
-                        let record = Record::Activity(vec![action.activity.clone()]);
-                        if known || writer.record(&record)? {
-                            last_actions.push(action);
-                        }
-                    }
-                }
-                // They wait for the next journal: this one's end matters more.
-                Err(_) => last_actions.clear(),
-            }
+            last_actions = self.record_last_actions(&mut writer)?;
             let entry = own_activity(Action::WriterFinished, "the stream has ended".to_owned());
-            writer.record(&Record::Activity(vec![entry]))?;
+            record_soon(&mut writer, &Record::Activity(vec![entry]))?;
         }
         self.end = Some(writer.finish()?);
+        // What the writer was given counts for nothing here, only what the journal now has.
+        let recorded = recorded_actions(&*self.actions.storage, &last_actions).unwrap_or_default();
         for action in last_actions {
-            // Recorded and durable; one that stays is known to the next journal as recorded.
-            let _ = std::fs::remove_file(action.path);
+            if recorded.contains(&action.id) {
+                // One that stays is known to the next journal as recorded.
+                let _ = std::fs::remove_file(action.path);
+            }
         }
         Ok(Progress::Finished)
+    }
+
+    /// Records the actions that still wait. All that are recorded now, or may be.
+    fn record_last_actions(&mut self, writer: &mut JournalWriter) -> Result<Vec<WaitingAction>> {
+        let mut given: Vec<WaitingAction> = Vec::new();
+        let mut seen = BTreeSet::new();
+        loop {
+            let found = self.actions.waiting(&seen);
+            // Where the journal cannot be read they wait for the next one: the end matters more.
+            let recorded = match recorded_actions(&*self.actions.storage, &found) {
+                Ok(recorded) if !found.is_empty() => recorded,
+                _ => return Ok(given),
+            };
+            for action in found {
+                if !recorded.contains(&action.id) && !self.actions.has_taken(action.id) {
+                    let record = Record::Activity(vec![action.activity.clone()]);
+                    if !record_soon(writer, &record)? {
+                        return Ok(given);
+                    }
+                }
+                seen.insert(action.id);
+                given.push(action);
+            }
+        }
     }
 
     fn step(&mut self) -> Result<Progress> {
@@ -603,6 +627,18 @@ impl JournalAgent {
         }
         Ok(Progress::Idle)
     }
+}
+
+/// Gives a record to a writer that has nothing else to do, and waits a little where too many wait;
+/// false where they still do.
+fn record_soon(writer: &mut JournalWriter, record: &Record) -> Result<bool> {
+    for _ in 0..LAST_TRIES {
+        if writer.record(record)? {
+            return Ok(true);
+        }
+        std::thread::yield_now();
+    }
+    Ok(false)
 }
 
 /// Reads what a stream that has ended in order still holds from `next` on; `None` where it goes on,

@@ -14,6 +14,7 @@ use crate::watch::own_activity;
 use selvedge_fabric::Fabric;
 use selvedge_fabric::host::process::ProcessIdentity;
 use selvedge_fabric::shared::text::cut_text;
+use std::collections::BTreeSet;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -42,6 +43,8 @@ pub(crate) struct WaitingAction {
     pub(crate) path: PathBuf,
     /// What tells it from every other one; the text of its record ends with it.
     pub(crate) id: u64,
+    /// No record of it is older than this, UTC nanoseconds; 0 where nobody can say.
+    pub(crate) since: u64,
     /// What is recorded.
     pub(crate) activity: Activity,
 }
@@ -94,14 +97,15 @@ pub fn announce_action(root: &Path, action: Action, detail: &str) -> Result<(), 
         .map_err(io_error("leave word in", &name))
 }
 
-/// The oldest actions that wait in these directories.
-pub(crate) fn waiting(directories: &[PathBuf]) -> Vec<WaitingAction> {
+/// The oldest actions that wait in these directories, without those that are recorded and `staying`
+/// because nobody can take them away.
+pub(crate) fn waiting(directories: &[PathBuf], staying: &BTreeSet<u64>) -> Vec<WaitingAction> {
     let mut paths: Vec<PathBuf> = directories
         .iter()
         .filter_map(|directory| fs::read_dir(directory).ok())
         .flat_map(|entries| entries.take(2 * MAX_WAITING).flatten())
         .map(|entry| entry.path())
-        .filter(|path| id_of(path).is_some())
+        .filter(|path| id_of(path).is_some_and(|id| !staying.contains(&id)))
         .collect();
     paths.sort_by(|one, other| one.file_name().cmp(&other.file_name()));
     paths.truncate(RUN);
@@ -109,8 +113,13 @@ pub(crate) fn waiting(directories: &[PathBuf]) -> Vec<WaitingAction> {
         .into_iter()
         .filter_map(|path| {
             let id = id_of(&path)?;
-            let activity = read(&path, id)?;
-            Some(WaitingAction { path, id, activity })
+            let (since, activity) = read(&path, id)?;
+            Some(WaitingAction {
+                path,
+                id,
+                since,
+                activity,
+            })
         })
         .collect()
 }
@@ -123,9 +132,9 @@ fn id_of(path: &Path) -> Option<u64> {
     (digits && id.len() == 16).then(|| u64::from_str_radix(id, 16).ok())?
 }
 
-/// What a file asks to be recorded. Whatever it holds, there is a record of it; `None` when it
-/// has gone.
-fn read(path: &Path, id: u64) -> Option<Activity> {
+/// What a file asks to be recorded, and since when at the earliest. Whatever it holds, there is a
+/// record of it; `None` when it has gone.
+fn read(path: &Path, id: u64) -> Option<(u64, Activity)> {
     // Never through a link, and never waiting: anybody may have put it there.
     let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_CLOEXEC;
     let opened = OpenOptions::new().read(true).custom_flags(flags).open(path);
@@ -139,7 +148,9 @@ fn read(path: &Path, id: u64) -> Option<Activity> {
     {
         let _ = file.take(MAX_BYTES + 1).read_to_end(&mut bytes);
     }
-    let mut activity = decode(&bytes).unwrap_or_else(|| Activity {
+    let decoded = decode(&bytes);
+    let since = decoded.as_ref().map_or(0, |activity| activity.at);
+    let mut activity = decoded.unwrap_or_else(|| Activity {
         pid: 0,
         executable: String::new(),
         ..own_activity(
@@ -150,7 +161,7 @@ fn read(path: &Path, id: u64) -> Option<Activity> {
     activity.uid = metadata.uid();
     let front = cut_text(&activity.detail, MAX_ACTIVITY_TEXT - 32);
     activity.detail = format!("{front} (action {id:016x})");
-    Some(activity)
+    Some((since, activity))
 }
 
 fn decode(bytes: &[u8]) -> Option<Activity> {
@@ -193,7 +204,7 @@ mod tests {
     fn an_action_waits_with_who_does_it() {
         let root = tempfile::tempdir().unwrap();
         let directories = [of_journal(root.path())];
-        assert!(waiting(&directories).is_empty());
+        assert!(waiting(&directories, &BTreeSet::new()).is_empty());
         announce_action(
             root.path(),
             Action::OperatorAction,
@@ -201,7 +212,7 @@ mod tests {
         )
         .unwrap();
         announce_action(root.path(), Action::ConfigurationChanged, "roll 1h").unwrap();
-        let found = waiting(&directories);
+        let found = waiting(&directories, &BTreeSet::new());
         let details: Vec<&str> = found
             .iter()
             .map(|one| one.activity.detail.split(" (action").next().unwrap())
@@ -240,7 +251,7 @@ mod tests {
         put(5, &forged);
         fs::write(directories[0].join("other"), b"").unwrap();
         fs::write(directories[0].join(".6.action"), b"").unwrap();
-        let found = waiting(&directories);
+        let found = waiting(&directories, &BTreeSet::new());
         assert_eq!(
             found.iter().map(|one| one.id).collect::<Vec<u64>>(),
             [1, 2, 3, 4, 5]

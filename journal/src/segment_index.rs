@@ -92,7 +92,7 @@ pub(crate) fn index_of(
 /// headers.
 fn skim(segment: &SegmentReader, found: &mut Found) -> Result<Vec<BlockHeader>, JournalError> {
     let mut headers = Vec::new();
-    let mut stride = 0;
+    let (mut stride, mut asked) = (0, false);
     while found.entries.len() < MAX_INDEX_ENTRIES {
         let Some(header) = segment.skim_header(found.offset, &found.chain)? else {
             break;
@@ -102,12 +102,18 @@ fn skim(segment: &SegmentReader, found: &mut Found) -> Result<Vec<BlockHeader>, 
         found.offset += bytes;
         found.chain.advance(&header);
         headers.push(header);
-        // Under load one block is as large as the other: the disk can fetch several at once.
-        let known = if bytes == stride { SKIM_AHEAD } else { 1 };
-        for block in known..=SKIM_AHEAD {
+        // Under load one block is as large as the other: the disk can fetch several at once. Where
+        // they are not, nobody knows where to look.
+        if bytes != stride {
+            stride = bytes;
+            asked = false;
+            continue;
+        }
+        let first = if asked { SKIM_AHEAD } else { 1 };
+        for block in first..=SKIM_AHEAD {
             segment.will_skim(found.offset + block * bytes);
         }
-        stride = bytes;
+        asked = true;
     }
     Ok(headers)
 }

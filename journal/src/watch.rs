@@ -38,6 +38,9 @@ const CLOCK_RECORD: u64 = 240;
 /// The most segments that are looked through for an action that waits.
 const MOST_SEGMENTS: usize = 64;
 
+/// The most actions that are remembered as staying: as many files as are looked at.
+const MOST_STAYING: usize = 16_384;
+
 /// A change of the error bound by this factor is recorded at once.
 const CLOCK_CHANGE: u64 = 4;
 
@@ -74,6 +77,7 @@ impl Watch {
             storage,
             actions,
             handed_on: BTreeSet::new(),
+            staying: BTreeSet::new(),
         };
         std::thread::Builder::new()
             .name("journal-watch".to_owned())
@@ -109,6 +113,8 @@ struct State {
     actions: Vec<PathBuf>,
     /// Actions that were given to the agent and are not seen in the journal yet.
     handed_on: BTreeSet<u64>,
+    /// Actions that are recorded and whose files cannot be taken away: a directory is none.
+    staying: BTreeSet<u64>,
 }
 
 impl State {
@@ -187,7 +193,7 @@ impl State {
 
     /// Hands on what operators do; takes away what the journal has.
     fn operator_actions(&mut self) {
-        let found = waiting(&self.actions);
+        let found = waiting(&self.actions, &self.staying);
         if found.is_empty() {
             self.handed_on.clear();
             return;
@@ -198,8 +204,11 @@ impl State {
         for action in found {
             if recorded.contains(&action.id) {
                 self.handed_on.remove(&action.id);
-                // What cannot be taken away is known as recorded, and stays.
-                let _ = std::fs::remove_file(&action.path);
+                // What cannot be taken away stays, and must not keep out what comes after it.
+                if std::fs::remove_file(&action.path).is_err() && self.staying.len() < MOST_STAYING
+                {
+                    self.staying.insert(action.id);
+                }
             } else if !self.handed_on.contains(&action.id) {
                 let record = Record::Activity(vec![action.activity]);
                 if self.records.try_send(record).is_err() {
@@ -250,7 +259,7 @@ pub(crate) fn recorded_actions(
     waiting: &[WaitingAction],
 ) -> Result<BTreeSet<u64>, JournalError> {
     let mut recorded = BTreeSet::new();
-    let Some(oldest) = waiting.iter().map(|action| action.activity.at).min() else {
+    let Some(oldest) = waiting.iter().map(|action| action.since).min() else {
         return Ok(recorded);
     };
     for name in list_segments(storage)?.iter().rev().take(MOST_SEGMENTS) {

@@ -434,6 +434,8 @@ impl JournalWriter {
                 }
                 self.next_sequence = sink.next_sequence();
                 self.last_timestamp = sink.last_timestamp();
+                // The frames of a period that had begun may be gone, and come again.
+                self.roll_at = self.roll.end_of_period(self.last_timestamp);
                 self.positions.set_recorded(self.next_sequence - 1);
                 Ok(())
             }

@@ -2,6 +2,7 @@
 
 mod common;
 
+use common::slow::Slow;
 use selvedge_fabric::agent::{Agent, Progress};
 use selvedge_fabric::memory::Pages;
 use selvedge_fabric::{Fabric, FabricConfig, Producer};
@@ -623,6 +624,93 @@ fn operator_actions(directory: &Path) -> Vec<String> {
     })
     .unwrap();
     found
+}
+
+/// The disk takes its time: more wait at the end than the writer has places for.
+#[test]
+fn at_the_end_every_action_is_recorded_or_its_file_is_still_there() {
+    let mut stream = Stream::new(512);
+    let root = stream.fabric.paths().root().to_owned();
+    for number in 0..200 {
+        let detail = format!("action number {number:03};");
+        announce_action(&root, Action::OperatorAction, &detail).unwrap();
+    }
+    let disk = MemoryStorage::new();
+    let storage = Slow {
+        disk: disk.clone(),
+        write_takes: Duration::from_millis(2),
+    };
+    let config = JournalConfig {
+        buffers: 2,
+        ..config()
+    };
+    let mut agent = JournalAgent::new_in(&stream.fabric, Arc::new(storage), &config).unwrap();
+    admit(&mut stream, &mut agent);
+    // The watcher finds them meanwhile.
+    std::thread::sleep(Duration::from_millis(400));
+    stream.sequencer.drain();
+    stream.end(|| agent.end().is_some() || agent.do_work().unwrap() == Progress::Finished);
+    let mut found = String::new();
+    selvedge_journal::records_in(&disk, 0, &mut |placed| {
+        if let Record::Activity(entries) = placed.record {
+            found.extend(entries.into_iter().map(|entry| entry.detail));
+        }
+        ControlFlow::Continue(())
+    })
+    .unwrap();
+    let recorded = found.matches("action number").count();
+    assert!(recorded > 0);
+    for path in waiting_files(&root) {
+        found.push_str(&String::from_utf8_lossy(&std::fs::read(path).unwrap()));
+    }
+    for number in 0..200 {
+        let detail = format!("action number {number:03};");
+        assert!(found.contains(&detail), "{number} of 200 is lost");
+        let once = found.matches(&format!("{detail} (action")).count();
+        assert!(once <= 1, "{number} is recorded twice");
+    }
+}
+
+/// Whoever may put files there, puts as many directories there as are looked at in one round.
+#[test]
+fn what_cannot_be_taken_away_keeps_no_action_out() {
+    let mut stream = Stream::new(512);
+    let root = stream.fabric.paths().root().to_owned();
+    let actions = root.join("actions");
+    for number in 1..=64 {
+        std::fs::create_dir_all(actions.join(format!("{number:020}-{number:016x}.action")))
+            .unwrap();
+    }
+    let directory = stream.journal();
+    let mut agent = JournalAgent::new(&stream.fabric, &directory, &config()).unwrap();
+    admit(&mut stream, &mut agent);
+    announce_action(&root, Action::OperatorAction, "remove").unwrap();
+    let started = Instant::now();
+    while waiting_files(&root).len() > 64 {
+        agent.do_work().unwrap();
+        std::thread::yield_now();
+        assert!(started.elapsed() < PATIENCE, "the action still waits");
+    }
+    announce_action(&root, Action::OperatorAction, "down").unwrap();
+    stream.end(|| agent.end().is_some() || agent.do_work().unwrap() == Progress::Finished);
+    let mut found = Vec::new();
+    selvedge_journal::records(&directory, 0, &mut |placed| {
+        if let Record::Activity(entries) = placed.record {
+            let wanted = entries
+                .into_iter()
+                .filter(|entry| entry.action == Action::OperatorAction);
+            found.extend(wanted.map(|entry| entry.detail));
+        }
+        ControlFlow::Continue(())
+    })
+    .unwrap();
+    let count = |front: &str| {
+        let fitting = found.iter().filter(|detail| detail.starts_with(front));
+        fitting.count()
+    };
+    assert_eq!(count("a file of an action that is none"), 64, "{found:?}");
+    assert_eq!((count("remove (action"), count("down (action")), (1, 1));
+    assert_eq!(waiting_files(&root).len(), 64);
 }
 
 fn waiting_files(root: &Path) -> Vec<PathBuf> {

@@ -12,8 +12,8 @@ use selvedge_journal::{
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
 #[test]
@@ -278,20 +278,26 @@ fn inline_a_failed_sync_is_not_passed_over() {
     assert!(writer.finish().is_err());
 }
 
+const GONE: &str = "the disk is gone, as this test wants it";
+
 /// A disk whose driver is not only wrong but gone: the thread that uses it panics.
 #[derive(Debug)]
 struct Panicking {
     disk: MemoryStorage,
     on_write: bool,
     left: Arc<AtomicU32>,
+    /// The last write before the panic fails, when the one that panics is under way, and is
+    /// answered before that.
+    fails_first: Option<Arc<Barrier>>,
 }
 
 impl Panicking {
-    fn count_down(left: &AtomicU32) {
-        let before = left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
+    /// How often it may still be called, this time included; `None`: not any more.
+    fn count_down(left: &AtomicU32) -> Option<u32> {
+        left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
             left.checked_sub(1)
-        });
-        assert!(before.is_ok(), "the disk is gone, as this test wants it");
+        })
+        .ok()
     }
 }
 
@@ -306,6 +312,7 @@ impl Storage for Panicking {
         Ok(Box::new(PanickingFile {
             file: self.disk.create(name, bytes)?,
             left: self.on_write.then(|| Arc::clone(&self.left)),
+            fails_first: self.fails_first.clone(),
         }))
     }
     fn open(&self, name: &str, write: bool) -> io::Result<Box<dyn StorageFile>> {
@@ -313,7 +320,7 @@ impl Storage for Panicking {
     }
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         if !self.on_write {
-            Self::count_down(&self.left);
+            Self::count_down(&self.left).expect(GONE);
         }
         self.disk.rename(from, to)
     }
@@ -332,6 +339,7 @@ impl Storage for Panicking {
 struct PanickingFile {
     file: Box<dyn StorageFile>,
     left: Option<Arc<AtomicU32>>,
+    fails_first: Option<Arc<Barrier>>,
 }
 
 impl StorageFile for PanickingFile {
@@ -343,7 +351,20 @@ impl StorageFile for PanickingFile {
     }
     fn write_at(&self, from: &[u8], offset: u64) -> io::Result<usize> {
         if let Some(left) = &self.left {
-            Panicking::count_down(left);
+            match (Panicking::count_down(left), &self.fails_first) {
+                (Some(1), Some(both_are_here)) => {
+                    both_are_here.wait();
+                    return Err(io::Error::from_raw_os_error(5));
+                }
+                (None, Some(both_are_here)) => {
+                    both_are_here.wait();
+                    // Time enough for the other one's answer.
+                    std::thread::sleep(Duration::from_millis(100));
+                    panic!("{GONE}");
+                }
+                (None, None) => panic!("{GONE}"),
+                (Some(_), _) => {}
+            }
         }
         self.file.write_at(from, offset)
     }
@@ -366,6 +387,7 @@ fn a_thread_that_panics_is_an_error_and_not_a_wait_for_ever() {
             disk: disk.clone(),
             on_write,
             left: Arc::new(AtomicU32::new(left)),
+            fails_first: None,
         };
         let config = JournalConfig {
             mode: WriteMode::HelperThread,
@@ -397,6 +419,47 @@ fn a_thread_that_panics_is_an_error_and_not_a_wait_for_ever() {
         writer.finish().unwrap();
         assert_eq!(check(&disk).verdict, Verdict::Sealed);
     }
+}
+
+/// An error is being dealt with when another thread panics, and a block with it: the journal does
+/// not go on behind the hole.
+#[test]
+fn a_thread_that_panics_while_an_error_is_dealt_with_leaves_no_hole() {
+    let disk = MemoryStorage::new();
+    let storage = Panicking {
+        disk: disk.clone(),
+        on_write: true,
+        left: Arc::new(AtomicU32::new(12)),
+        fails_first: Some(Arc::new(Barrier::new(2))),
+    };
+    let config = JournalConfig {
+        mode: WriteMode::HelperThread,
+        buffers: 8,
+        ..small()
+    };
+    let mut writer = JournalWriter::open_in(
+        Arc::new(storage),
+        &identity(),
+        1,
+        &Dictionary::default(),
+        &config,
+    )
+    .unwrap();
+    let error = loop {
+        let (header, payload) = frame(writer.next_sequence());
+        match writer.append(&header, &payload) {
+            Ok(Append::Done) => {}
+            Ok(Append::WouldBlock) => std::thread::yield_now(),
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(error, JournalError::HelperGone), "{error}");
+    drop(writer);
+    assert!(check(&disk).verdict <= Verdict::TornTail);
+    let mut writer = open(&disk, &config).unwrap();
+    append_to(&mut writer, 2_000);
+    writer.finish().unwrap();
+    assert_eq!(check(&disk).verdict, Verdict::Sealed);
 }
 
 const CHILD_DIRECTORY: &str = "SELVEDGE_JOURNAL_TEST_CHILD";

@@ -14,15 +14,18 @@ use std::sync::Arc;
 use zerocopy::IntoBytes;
 
 /// Blocks large enough to be checked ahead, by other threads: what is found does not depend on it.
-#[test]
-fn in_large_blocks_too_every_change_is_found_and_named() {
-    let config = JournalConfig {
+fn large() -> JournalConfig {
+    JournalConfig {
         block_bytes: 128 << 10,
         block_alignment: 4096,
         segment_bytes: 1 << 20,
         ..small()
-    };
-    let storage = journal(20_000, 20_000, &config);
+    }
+}
+
+#[test]
+fn in_large_blocks_too_every_change_is_found_and_named() {
+    let storage = journal(20_000, 20_000, &large());
     let report = check(&storage);
     assert_eq!((report.verdict, report.frames), (Verdict::Sealed, 20_000));
     for name in segments(&storage) {
@@ -51,6 +54,43 @@ fn in_large_blocks_too_every_change_is_found_and_named() {
         }
     }
     assert_eq!(check(&storage), report);
+}
+
+/// What has a right CRC comes through to the checks behind that one, also where they are made ahead.
+#[test]
+fn in_large_blocks_too_a_right_crc_does_not_hide_a_wrong_hash_or_a_wrong_frame() {
+    let storage = journal(20_000, 20_000, &large());
+    let name = segments(&storage).remove(0);
+    let whole = storage.content(&name).unwrap();
+    let offsets = block_offsets(&whole);
+    let at = offsets
+        .windows(2)
+        .find(|pair| pair[1] - pair[0] >= 64 << 10)
+        .unwrap()[0];
+    for (payload_too, hash_too) in [(true, false), (false, false), (false, true)] {
+        let changed = storage.copy();
+        changed.change(&name, |bytes| {
+            let mut header = BlockHeader::from_prefix(&bytes[at..]).unwrap();
+            let start = at + BLOCK_HEADER_BYTES;
+            let end = start + header.payload_bytes as usize;
+            if payload_too {
+                // Of a message: no check of the frames can tell.
+                bytes[end - 8] ^= 2;
+            } else {
+                header.last_timestamp += 1;
+            }
+            if hash_too {
+                header.hash = header.compute_hash(&bytes[start..end]);
+            }
+            header.crc32c = header.compute_crc(&bytes[start..end]);
+            bytes[at..start].copy_from_slice(header.as_bytes());
+        });
+        let report = check(&changed);
+        assert_eq!(report.verdict, Verdict::Damaged, "{report:?}");
+        let damage = &report.damage[0];
+        assert_eq!((&damage.file, damage.offset), (&name, at as u64));
+        assert_eq!(damage.problem.contains("BLAKE3"), !hash_too, "{report:?}");
+    }
 }
 
 /// Two sealed segments of 12 and 8 frames.

@@ -4,7 +4,7 @@ mod common;
 
 use common::{check, header_of, identity, payload_of, segments, small};
 use selvedge_fabric::frame::FrameHeader;
-use selvedge_journal::storage::MemoryStorage;
+use selvedge_journal::storage::{Faults, MemoryStorage};
 use selvedge_journal::{
     Append, Dictionary, JournalConfig, JournalReader, JournalWriter, ReadOptions, SyncPolicy,
     Verdict, WriteMode,
@@ -104,6 +104,30 @@ fn a_writer_that_opens_the_journal_again_goes_on_in_the_same_period_only() {
     append(&mut writer, 12);
     writer.finish().unwrap();
     assert_eq!(seconds_of_segments(&storage), [(10, 2), (12, 1)]);
+    assert_eq!(check(&storage).verdict, Verdict::Sealed);
+}
+
+/// The first frame of a period is there, then a sync fails, and it is as if it had not come.
+#[test]
+fn frames_that_come_again_after_a_failed_sync_end_their_period_again() {
+    let storage = MemoryStorage::new();
+    let mut writer = open(&storage, &rolling(WriteMode::Inline, || 0));
+    append(&mut writer, 10);
+    writer.request_sync().unwrap();
+    append(&mut writer, 10);
+    storage.set_faults(Faults {
+        syncs_left: Some(0),
+        ..Faults::default()
+    });
+    append(&mut writer, 11);
+    assert!(writer.request_sync().is_err());
+    storage.set_faults(Faults::default());
+    writer.retry().unwrap();
+    assert_eq!(writer.next_sequence(), 2);
+    append(&mut writer, 10);
+    append(&mut writer, 11);
+    writer.finish().unwrap();
+    assert_eq!(seconds_of_segments(&storage), [(10, 2), (11, 1)]);
     assert_eq!(check(&storage).verdict, Verdict::Sealed);
 }
 

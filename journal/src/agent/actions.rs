@@ -3,7 +3,7 @@
 use crate::operator_action::{WaitingAction, recorded_id, waiting};
 use crate::record::Record;
 use crate::storage::Storage;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -43,8 +43,8 @@ impl OperatorActions {
         self.taken.contains(&id)
     }
 
-    /// The actions that wait now.
-    pub(super) fn waiting(&self) -> Vec<WaitingAction> {
-        waiting(&self.directories)
+    /// The oldest actions that wait now, without those that were `seen`.
+    pub(super) fn waiting(&self, seen: &BTreeSet<u64>) -> Vec<WaitingAction> {
+        waiting(&self.directories, seen)
     }
 }

@@ -161,12 +161,18 @@ impl Pipeline {
                 self.failed.get_or_insert(error);
             }
             if self.failed.is_some() && !self.recover() {
-                return Ok(None);
+                return match self.worker_lost {
+                    true => Err(JournalError::HelperGone),
+                    false => Ok(None),
+                };
             }
             if self.work.is_empty() && self.failed.is_none() {
                 match self.ending {
                     Some(Ending::Finish) => {
                         if let Err(error) = self.settle(true) {
+                            if self.worker_lost {
+                                return Err(error);
+                            }
                             self.failed = Some(error);
                             continue;
                         }
@@ -533,7 +539,8 @@ impl Pipeline {
     }
 
     /// After an error: raises the alarm, waits to be told to go on, opens the journal again and
-    /// puts what is not on disk back in front. False: the writer is closing, and it failed.
+    /// puts what is not on disk back in front. False: the writer is closing, and it failed, or a
+    /// worker is lost, and nothing can be settled any more.
     fn recover(&mut self) -> bool {
         let Some(error) = self.failed.take() else {
             return true;
@@ -541,6 +548,10 @@ impl Pipeline {
         self.failed = Some(JournalError::HelperGone);
         let _ = self.settle(false);
         self.failed = None;
+        if self.worker_lost {
+            // A block went with it: to write on behind that would leave a hole.
+            return false;
+        }
         let shared = Arc::clone(&self.shared);
         let mut error = Some(error);
         let went_on = shared.control.insist(|| {

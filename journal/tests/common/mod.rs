@@ -2,6 +2,8 @@
 
 #![allow(dead_code)] // Each test binary uses a part of it.
 
+pub mod slow;
+
 use selvedge_fabric::frame::system::{SourceJoined, TYPE_REGISTERED};
 use selvedge_fabric::frame::{Flags, FrameHeader};
 use selvedge_fabric::message::{Message, MessageSchema};
