@@ -225,8 +225,8 @@ mod tests {
         assert!(!dismiss_follower(&fabric, "nobody").unwrap());
         let mut file = FollowerFile::enter(&fabric, "late").unwrap();
         file.tell(8, FollowerPlace::Segments, 1);
-        // No process has this number: it is above the kernel's limit.
-        file.store(PID, u64::from(u32::MAX));
+        // No process has this number: it is above the kernel's limit of 2^22.
+        file.store(PID, 1 << 30);
         std::mem::forget(file);
         assert!(dismiss_follower(&fabric, "late").unwrap());
         let seen = followers(&fabric);
