@@ -226,7 +226,7 @@ mod tests {
         let mut file = FollowerFile::enter(&fabric, "late").unwrap();
         file.tell(8, FollowerPlace::Segments, 1);
         // No process has this number: it is above the kernel's limit of 2^22.
-        file.store(PID, 1 << 30);
+        file.store(PID, (1 << 22) + 1);
         std::mem::forget(file);
         assert!(dismiss_follower(&fabric, "late").unwrap());
         let seen = followers(&fabric);
