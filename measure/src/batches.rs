@@ -44,6 +44,12 @@ impl Batches {
         })
     }
 
+    /// How many messages to poll for at a time, at most `most`: few enough for the end of a batch
+    /// to be known to within a sixteenth of it, where the messages are not too long for that.
+    pub fn poll_limit(&self, most: usize) -> usize {
+        most.min((self.messages / 16).max(1) as usize)
+    }
+
     /// To be called after a poll, with how many messages have been read in all. The first batch
     /// begins when something has been read.
     #[inline(always)]
@@ -91,6 +97,8 @@ mod tests {
         for (size, messages) in [(64, 1024), (1024, 64), (65_536, 1), (100_000, 1)] {
             let batches = Batches::new(size, Duration::from_secs(1)).expect("batches");
             assert_eq!(batches.hand_over().messages, messages, "{size}");
+            let limit = batches.poll_limit(64) as u64;
+            assert!(limit == 1 || limit * 16 <= messages, "{size}: {limit}");
         }
     }
 

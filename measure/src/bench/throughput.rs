@@ -73,7 +73,7 @@ pub(super) fn run(common: &Common) -> Result<()> {
         )?;
     }
     report.note(format!(
-        "As fast as possible, {PARTS} times {} ms each, in turn, frames asked for {} at a time. Distributions and strips are of the time that the reader took for each batch of 64 KiB of messages: how even the stream is, every stall included. At full speed the rings are full, so the latency of a message would only tell how long they are; for latency see `selvedge bench latency` and `sequenced`, with a --rate.",
+        "As fast as possible, {PARTS} times {} ms each, in turn, frames asked for {} at a time. Distributions and strips are of the time that the reader took for each batch of 64 KiB of messages: how even the stream is, every stall included. At full speed the rings are full, so the latency of a message would only tell how long they are; latency is what bench latency and bench sequenced measure, at a rate that leaves room.",
         plan.duration.as_millis(),
         plan.poll_limit,
     ));
