@@ -1,5 +1,6 @@
 //! The pieces of the path, one at a time. A baseline to compare with:
-//! `cargo bench -p selvedge-benches -- --save-baseline mine`, later `-- --baseline mine`.
+//! `cargo bench -p selvedge-benches --bench path -- --save-baseline mine`, later
+//! `-- --baseline mine`.
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use selvedge_fabric::frame::{Flags, FrameHeader};

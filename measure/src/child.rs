@@ -51,6 +51,12 @@ impl ChildReport {
     pub fn number(&self, name: &str) -> u64 {
         self.values[name].as_u64().unwrap_or(0)
     }
+
+    /// What it reported under `name`.
+    pub fn value<T: DeserializeOwned>(&self, name: &str) -> Result<T> {
+        T::deserialize(&self.values[name])
+            .map_err(|error| MeasureError::Child(format!("its report makes no sense: {error}")))
+    }
 }
 
 /// The second process's side.

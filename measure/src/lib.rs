@@ -7,6 +7,8 @@
 //! | [`child`] | the second process, on the other core |
 //! | [`host`] | what of the host matters to the figures |
 //! | [`samples`] | round trips and their percentiles |
+//! | [`recorder`] | latencies as they come: their distribution, and when the slow ones happened |
+//! | [`batches`] | how long a reader takes from one batch of messages to the next |
 //! | [`scenarios`] | raw limits and the fabric's own paths |
 //! | [`stepped`] | fixed work in one thread, for counting instructions |
 //! | [`mod@bench`] | `selvedge bench`: open-loop measurements with a report |
@@ -14,6 +16,7 @@
 //! The second process is this very program started again: **`main` must begin with
 //! [`maybe_run_child`]**, or the measurement starts copies of the whole program.
 
+pub mod batches;
 pub mod bench;
 pub mod child;
 pub mod clock;
@@ -21,6 +24,7 @@ pub mod cores;
 pub mod disturbance;
 mod error;
 pub mod host;
+pub mod recorder;
 pub mod rounds;
 pub mod samples;
 pub mod scenario;

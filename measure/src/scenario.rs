@@ -1,5 +1,6 @@
 //! One thing that is measured.
 
+use crate::batches::BatchTimes;
 use crate::cores::CorePair;
 use crate::disturbance::Disturbance;
 use crate::error::Result;
@@ -72,6 +73,8 @@ pub struct Measured {
     pub figure: Figure,
     /// What disturbed either side.
     pub disturbance: Disturbance,
+    /// For throughput, how long the reader took for each batch, where it was timed.
+    pub batches: Option<BatchTimes>,
 }
 
 impl Measured {
@@ -81,6 +84,7 @@ impl Measured {
         Measured {
             figure: Figure::RoundTrips(trips),
             disturbance,
+            batches: None,
         }
     }
 
@@ -89,6 +93,15 @@ impl Measured {
         Measured {
             figure: Figure::Rate(messages as f64 * 1e9 / ns.max(1.0)),
             disturbance,
+            batches: None,
+        }
+    }
+
+    /// The same with how long the reader took for each batch.
+    pub fn with_batches(self, batches: BatchTimes) -> Self {
+        Measured {
+            batches: Some(batches),
+            ..self
         }
     }
 }
@@ -130,6 +143,7 @@ impl HandedOver {
         Some(Measured {
             figure,
             disturbance: self.disturbance,
+            batches: None,
         })
     }
 }

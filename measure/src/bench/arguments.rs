@@ -28,7 +28,8 @@ Examples:
 Examples:
   selvedge bench sequenced --rate 1000000 --output report")]
     Sequenced(Common),
-    /// As fast as possible: one ring, and through the sequencer.
+    /// As fast as possible: one ring, and through the sequencer; messages a second, and how long
+    /// each batch of 64 KiB takes.
     #[command(after_help = "\
 Examples:
   selvedge bench throughput --cores 2,3")]

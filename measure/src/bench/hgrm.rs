@@ -48,9 +48,9 @@ pub fn distribution(histogram: &Histogram<u64>) -> String {
     text
 }
 
-/// The percentiles that people ask for, one line each.
-pub fn summary(name: &str, histogram: &Histogram<u64>) -> String {
-    let mut text = format!("{name}: {} messages\n", histogram.len());
+/// The percentiles that people ask for, one line each; `samples` are what was counted.
+pub fn summary(name: &str, histogram: &Histogram<u64>, samples: &str) -> String {
+    let mut text = format!("{name}: {} {samples}\n", histogram.len());
     for (label, quantile) in QUANTILES {
         let _ = writeln!(
             text,
@@ -92,6 +92,6 @@ mod tests {
         assert_eq!(fields[1..], ["1.000000000000", "1000"]);
         assert!(text.contains("Total count    =         1000"));
         assert!(text.contains("SubBuckets     =         2048"));
-        assert!(summary("test", &histogram).contains("p99.9"));
+        assert!(summary("test", &histogram, "messages").contains("p99.9"));
     }
 }

@@ -3,7 +3,6 @@
 use super::arguments::Common;
 use super::counters::one_way_possible;
 use super::progress::Progress;
-use super::recorder::{Recorded, Recorder};
 use super::report::{Curve, Report, Strip, raw_limit};
 use super::sender::{Schedule, Sender, read, register};
 use crate::child::{Child, ChildHost, ChildPlace, Spin};
@@ -11,6 +10,7 @@ use crate::clock::Clock;
 use crate::cores::pin;
 use crate::disturbance::Watch;
 use crate::error::{MeasureError, Result, check_equal};
+use crate::recorder::{Recorded, Recorder};
 use crate::scenarios::{BareRing, Line, PING, PONG, RUN, admit, stepped_sequencer};
 use crate::scratch::{Scratch, attach};
 use serde::{Deserialize, Serialize};

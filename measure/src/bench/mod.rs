@@ -19,7 +19,6 @@ mod hgrm;
 mod latency;
 mod plot;
 mod progress;
-mod recorder;
 mod recording;
 mod report;
 mod sender;

@@ -1,6 +1,6 @@
 //! Pictures as SVG, inside the report.
 
-use super::recorder::Bucket;
+use crate::recorder::Bucket;
 use hdrhistogram::Histogram;
 use std::fmt::Write;
 use std::time::Duration;
@@ -14,9 +14,20 @@ const BOTTOM: f64 = 44.0;
 /// Colours that colour-blind people can tell apart (Okabe and Ito), the limit's grey first.
 const COLOURS: [&str; 5] = ["#767676", "#0072B2", "#D55E00", "#009E73", "#CC79A7"];
 
-/// The colour of curve `index`; the limit is curve 0.
+/// The colour of curve `index`; the limit's is number 0.
 pub fn colour(index: usize) -> &'static str {
     COLOURS[index % COLOURS.len()]
+}
+
+/// A distribution as it is drawn.
+#[derive(Clone, Copy, Debug)]
+pub struct Drawn<'a> {
+    /// What.
+    pub histogram: &'a Histogram<u64>,
+    /// Its colour.
+    pub colour: &'a str,
+    /// Whether it is a limit, which is dashed.
+    pub limit: bool,
 }
 
 /// A logarithmic axis of nanoseconds.
@@ -90,6 +101,7 @@ fn marks(low: f64, high: f64) -> Vec<f64> {
 /// Nanoseconds for people.
 pub fn duration(ns: f64) -> String {
     let (value, unit) = match ns {
+        0.0 => return "0".to_owned(),
         ns if ns < 1e3 => (ns, "ns"),
         ns if ns < 1e6 => (ns / 1e3, "µs"),
         ns if ns < 1e9 => (ns / 1e6, "ms"),
@@ -111,24 +123,24 @@ fn open(svg: &mut String, height: f64, label: &str) {
 }
 
 /// Percentile curves: how slow the slowest are, the further to the right the rarer.
-pub fn percentiles(curves: &[(&str, &Histogram<u64>)]) -> String {
+pub fn percentiles(curves: &[Drawn<'_>], label: &str) -> String {
     const HEIGHT: f64 = 340.0;
-    let most = curves.iter().map(|(_, h)| h.len()).max().unwrap_or(1);
+    let most = curves.iter().map(|c| c.histogram.len()).max().unwrap_or(1);
     // As far to the right as there are samples to tell.
     let nines = (most.max(10) as f64).log10().ceil().clamp(2.0, 8.0);
     let low = curves
         .iter()
-        .map(|(_, h)| h.value_at_quantile(0.0))
+        .map(|c| c.histogram.value_at_quantile(0.0))
         .min()
         .unwrap_or(1);
-    let high = curves.iter().map(|(_, h)| h.max()).max().unwrap_or(10);
+    let high = curves.iter().map(|c| c.histogram.max()).max().unwrap_or(10);
     let axis = Axis::new(low as f64, high as f64, HEIGHT);
     let x = |quantile: f64| {
         let rarity = (1.0 / (1.0 - quantile).max(1e-12)).log10().min(nines);
         LEFT + (WIDTH - LEFT - RIGHT) * rarity / nines
     };
     let mut svg = String::new();
-    open(&mut svg, HEIGHT, "latency by percentile");
+    open(&mut svg, HEIGHT, &format!("{label} by percentile"));
     axis.draw(&mut svg);
     for nine in 0..=nines as i32 {
         let share = 1.0 - 10f64.powi(-nine);
@@ -156,7 +168,8 @@ pub fn percentiles(curves: &[(&str, &Histogram<u64>)]) -> String {
             bottom + 18.0
         );
     }
-    for (index, (_, histogram)) in curves.iter().enumerate() {
+    for curve in curves {
+        let histogram = curve.histogram;
         let mut points = String::new();
         let steps = 400;
         let own = (histogram.len().max(10) as f64).log10().min(nines);
@@ -166,7 +179,7 @@ pub fn percentiles(curves: &[(&str, &Histogram<u64>)]) -> String {
             let value = histogram.value_at_quantile(quantile) as f64;
             let _ = write!(points, "{:.1},{:.1} ", x(quantile), axis.y(value));
         }
-        let dashes = if index == 0 {
+        let dashes = if curve.limit {
             r#" stroke-dasharray="6 4""#
         } else {
             ""
@@ -175,15 +188,15 @@ pub fn percentiles(curves: &[(&str, &Histogram<u64>)]) -> String {
             svg,
             r#"<polyline points="{}" fill="none" stroke="{}" stroke-width="2"{dashes}/>"#,
             points.trim_end(),
-            colour(index)
+            curve.colour
         );
     }
     svg.push_str("</svg>");
     svg
 }
 
-/// The slowest message of each part of the time as a bar, the mean as a line.
-pub fn strip(buckets: &[Bucket], time: Duration, colour: &str) -> String {
+/// The slowest of each part of the time as a bar, the mean as a line.
+pub fn strip(buckets: &[Bucket], time: Duration, colour: &str, label: &str) -> String {
     const HEIGHT: f64 = 190.0;
     let mean = |bucket: &Bucket| bucket.sum_ns as f64 / bucket.count.max(1) as f64;
     let filled = || buckets.iter().filter(|bucket| bucket.count > 0);
@@ -193,7 +206,7 @@ pub fn strip(buckets: &[Bucket], time: Duration, colour: &str) -> String {
     let wide = WIDTH - LEFT - RIGHT;
     let step = wide / buckets.len().max(1) as f64;
     let mut svg = String::new();
-    open(&mut svg, HEIGHT, "latency over time");
+    open(&mut svg, HEIGHT, &format!("{label} over time"));
     axis.draw(&mut svg);
     let bottom = TOP + HEIGHT;
     let mut line = String::new();
@@ -245,15 +258,21 @@ mod tests {
 
     #[test]
     fn durations_are_readable() {
-        let texts = [150.0, 2_500.0, 1e6, 3e9].map(duration);
-        assert_eq!(texts, ["150 ns", "2.5 µs", "1 ms", "3 s"]);
+        let texts = [0.0, 150.0, 2_500.0, 1e6, 3e9].map(duration);
+        assert_eq!(texts, ["0", "150 ns", "2.5 µs", "1 ms", "3 s"]);
     }
 
     #[test]
     fn pictures_of_nothing_are_still_pictures() {
         let empty = Histogram::<u64>::new_with_bounds(1, 1000, 3).expect("one");
-        assert!(percentiles(&[("nothing", &empty)]).ends_with("</svg>"));
-        assert!(strip(&[], Duration::from_secs(1), colour(1)).ends_with("</svg>"));
-        assert!(!strip(&[Bucket::default(); 3], Duration::from_secs(1), "red").contains("NaN"));
+        let nothing = Drawn {
+            histogram: &empty,
+            colour: "red",
+            limit: false,
+        };
+        let second = Duration::from_secs(1);
+        assert!(percentiles(&[nothing], "time").ends_with("</svg>"));
+        assert!(strip(&[], second, colour(1), "time").ends_with("</svg>"));
+        assert!(!strip(&[Bucket::default(); 3], second, "red", "time").contains("NaN"));
     }
 }

@@ -1,12 +1,12 @@
 //! The report: figures on the terminal, `.hgrm` files, and one self-contained HTML page.
 
 use super::hgrm::{QUANTILES, distribution, summary};
-use super::plot::{colour, duration, percentiles, strip};
-use super::recorder::{Bucket, histogram};
+use super::plot::{Drawn, colour, duration, percentiles, strip};
 use crate::cores::CorePair;
 use crate::disturbance::Disturbance;
 use crate::error::{MeasureError, Result};
 use crate::host::HostSettings;
+use crate::recorder::{Bucket, histogram};
 use crate::scenario::{Figure, Plan, Scenario};
 use crate::scenarios::RawWord;
 use hdrhistogram::Histogram;
@@ -34,6 +34,25 @@ impl Curve {
             limit: false,
         }
     }
+
+    /// The limit to compare with; it comes first.
+    pub fn limit(name: &str, histogram: Histogram<u64>) -> Self {
+        Curve {
+            limit: true,
+            ..Curve::measured(name, histogram)
+        }
+    }
+}
+
+/// What the samples of the distributions are.
+#[derive(Clone, Debug)]
+struct Samples {
+    /// Several of them.
+    many: String,
+    /// The slowest in a part of the time.
+    slowest: &'static str,
+    /// What is measured of each.
+    measured: &'static str,
 }
 
 /// The raw limit of two cores: `share` of a round trip of one atomic word.
@@ -55,11 +74,7 @@ pub fn raw_limit(cores: CorePair, share: f64) -> Result<Curve> {
     } else {
         "raw limit: one atomic word, there and back"
     };
-    Ok(Curve {
-        name: name.to_owned(),
-        histogram,
-        limit: true,
-    })
+    Ok(Curve::limit(name, histogram))
 }
 
 /// Latency over time.
@@ -91,6 +106,7 @@ pub struct Report {
     command: String,
     host: HostSettings,
     notes: Vec<String>,
+    samples: Samples,
     curves: Vec<Curve>,
     strips: Vec<Strip>,
     tables: Vec<Table>,
@@ -104,10 +120,24 @@ impl Report {
             command: command_line(),
             host: HostSettings::read(cores),
             notes: Vec::new(),
+            samples: Samples {
+                many: "messages".to_owned(),
+                slowest: "message planned",
+                measured: "latency",
+            },
             curves: Vec::new(),
             strips: Vec::new(),
             tables: Vec::new(),
         }
+    }
+
+    /// Says that the distributions are of the times of batches of `messages`, not of messages.
+    pub fn of_batches(&mut self, messages: u64) {
+        self.samples = Samples {
+            many: format!("batches of {messages} messages"),
+            slowest: "batch begun",
+            measured: "time of a batch",
+        };
     }
 
     /// Adds what a reader should know.
@@ -166,7 +196,11 @@ impl Report {
             let _ = writeln!(text, "\n{note}");
         }
         for curve in &self.curves {
-            let _ = write!(text, "\n{}", summary(&curve.name, &curve.histogram));
+            let _ = write!(
+                text,
+                "\n{}",
+                summary(&curve.name, &curve.histogram, &self.samples.many)
+            );
         }
         if let Some(curve) = self.curves.iter().find(|curve| !curve.limit) {
             let _ = write!(
@@ -209,15 +243,21 @@ impl Report {
                 .curves
                 .iter()
                 .position(|curve| curve.name == strip_of.name)
-                .unwrap_or(1);
+                .unwrap_or(0);
             let _ = write!(
                 page,
-                "<h2>Over time: {}</h2><p class=\"how\">Bars: the slowest message planned in each {}. Line: the mean.</p>{}",
+                "<h2>Over time: {}</h2><p class=\"how\">Bars: the slowest {} in each {}. Line: the mean.</p>{}",
                 escape(&strip_of.name),
+                self.samples.slowest,
                 duration(
                     strip_of.duration.as_nanos() as f64 / strip_of.buckets.len().max(1) as f64
                 ),
-                strip(&strip_of.buckets, strip_of.duration, colour(of))
+                strip(
+                    &strip_of.buckets,
+                    strip_of.duration,
+                    self.colour(of),
+                    self.samples.measured
+                )
             );
         }
         for table in &self.tables {
@@ -236,25 +276,36 @@ impl Report {
         page
     }
 
+    /// The colour of curve `index`; the first is kept for a limit, whether there is one or not.
+    fn colour(&self, index: usize) -> &'static str {
+        let limits = self.curves.iter().take(1).filter(|curve| curve.limit);
+        colour(index + 1 - limits.count())
+    }
+
     fn curves_to(&self, page: &mut String) {
         page.push_str("<h2>By percentile</h2><p class=\"legend\">");
         for (index, curve) in self.curves.iter().enumerate() {
             let _ = write!(
                 page,
                 "<span><i style=\"background:{}\"></i>{}</span>",
-                colour(index),
+                self.colour(index),
                 escape(&curve.name)
             );
         }
         page.push_str("</p>");
-        let curves: Vec<(&str, &Histogram<u64>)> = self
+        let drawn: Vec<Drawn<'_>> = self
             .curves
             .iter()
-            .map(|curve| (curve.name.as_str(), &curve.histogram))
+            .enumerate()
+            .map(|(index, curve)| Drawn {
+                histogram: &curve.histogram,
+                colour: self.colour(index),
+                limit: curve.limit,
+            })
             .collect();
-        page.push_str(&percentiles(&curves));
+        page.push_str(&percentiles(&drawn, self.samples.measured));
         let limit = self.curves.iter().find(|curve| curve.limit);
-        let mut heading = vec![String::new(), "messages".to_owned()];
+        let mut heading = vec![String::new(), self.samples.many.clone()];
         heading.extend(QUANTILES.iter().map(|(label, _)| (*label).to_owned()));
         heading.push("max".to_owned());
         let mut rows = Vec::new();
@@ -394,11 +445,7 @@ mod tests {
             histogram.saturating_record(200 + value / 10);
         }
         let mut report = Report::new("latency", &[0, 1]);
-        report.curve(Curve {
-            name: "raw limit: one word".to_owned(),
-            histogram: histogram.clone(),
-            limit: true,
-        });
+        report.curve(Curve::limit("raw limit: one word", histogram.clone()));
         report.curve(Curve::measured("ring", histogram));
         report.note("a note with <angles> & \"quotes\"");
         report.strip(Strip {
@@ -425,6 +472,26 @@ mod tests {
         assert!(page.contains("&lt;angles&gt; &amp; &quot;quotes&quot;"));
         assert!(page.contains("<svg") && page.ends_with("</html>\n"));
         assert!(!page.contains("NaN") && !page.contains("inf"));
+    }
+
+    #[test]
+    fn a_report_of_batches_says_so_and_dashes_nothing_without_a_limit() {
+        let with_limit = report();
+        assert_eq!(with_limit.colour(0), colour(0));
+        assert!(with_limit.html().contains("stroke-dasharray"));
+        let mut batches = Report::new("throughput", &[0, 1]);
+        batches.of_batches(1024);
+        let histogram = histogram().expect("a histogram");
+        batches.curve(Curve::measured("ring", histogram.clone()));
+        batches.curve(Curve::measured("sequenced", histogram));
+        assert_eq!(
+            [batches.colour(0), batches.colour(1)],
+            [colour(1), colour(2)]
+        );
+        let page = batches.html();
+        assert!(page.contains("time of a batch by percentile"));
+        assert!(page.contains("<th>batches of 1024 messages</th>"));
+        assert!(!page.contains("stroke-dasharray"));
     }
 
     #[test]

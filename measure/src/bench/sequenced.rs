@@ -2,7 +2,6 @@
 
 use super::arguments::Common;
 use super::progress::Progress;
-use super::recorder::Recorder;
 use super::report::{Curve, Report, Strip, raw_limit};
 use super::sender::{Schedule, Sender, read, register};
 use crate::child::Spin;
@@ -10,6 +9,7 @@ use crate::clock::Clock;
 use crate::cores::pin;
 use crate::disturbance::Watch;
 use crate::error::{Result, check_equal};
+use crate::recorder::Recorder;
 use crate::scenarios::SequencerProcess;
 use selvedge_fabric::{Consumer, Start};
 

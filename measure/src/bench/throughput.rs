@@ -1,8 +1,15 @@
 //! `bench throughput`: as fast as possible, again and again.
+//!
+//! The distributions are of the times that the reader took for each batch of 64 KiB of messages. At
+//! full speed the rings are full, so that the latency of a message would only tell how long they
+//! are; from one batch to the next every stall of either side shows. What messages take at a rate
+//! that leaves room is what `bench latency` and `bench sequenced` measure.
 
 use super::arguments::Common;
-use super::report::{Report, Table};
+use super::report::{Curve, Report, Strip, Table};
+use crate::batches::BatchTimes;
 use crate::error::Result;
+use crate::recorder::Recorded;
 use crate::samples::median;
 use crate::scenario::{Figure, Plan, Scenario};
 use crate::scenarios::{CopyLimit, RingPayload, RingThroughput, SequencedThroughput};
@@ -24,11 +31,12 @@ pub(super) fn run(common: &Common) -> Result<()> {
         report.note(format!(
             "{size} bytes do not fit a slot: through the payload ring, without the sequencer; beside it a plain copy loop between the two cores"
         ));
-        let mut scenarios: Vec<Box<dyn Scenario>> = vec![Box::new(RingPayload::new(size))];
-        // The copy loop needs slots of a power of two.
+        // The copy loop, the limit, comes first; it needs slots of a power of two.
+        let mut scenarios: Vec<Box<dyn Scenario>> = Vec::new();
         if size.is_power_of_two() {
             scenarios.push(Box::new(CopyLimit::new(size)));
         }
+        scenarios.push(Box::new(RingPayload::new(size)));
         scenarios
     };
     let mut plan = Plan::new(cores);
@@ -37,6 +45,7 @@ pub(super) fn run(common: &Common) -> Result<()> {
     plan.poll_limit = common.poll_limit();
     let started = Instant::now();
     let mut rates: Vec<Vec<f64>> = vec![Vec::new(); scenarios.len()];
+    let mut batches: Vec<Vec<BatchTimes>> = vec![Vec::new(); scenarios.len()];
     let mut disturbed = vec![0usize; scenarios.len()];
     for part in 0..PARTS {
         for (index, scenario) in scenarios.iter_mut().enumerate() {
@@ -44,6 +53,7 @@ pub(super) fn run(common: &Common) -> Result<()> {
             if let Figure::Rate(rate) = measured.figure {
                 rates[index].push(rate);
             }
+            batches[index].extend(measured.batches);
             disturbed[index] += usize::from(measured.disturbance.reason().is_some());
         }
         eprintln!(
@@ -52,6 +62,21 @@ pub(super) fn run(common: &Common) -> Result<()> {
             started.elapsed().as_secs_f64()
         );
     }
+    let limited = size > 32 && size.is_power_of_two();
+    for (index, (scenario, batches)) in scenarios.iter().zip(&batches).enumerate() {
+        distribution(
+            &mut report,
+            scenario.name(),
+            batches,
+            plan.duration,
+            limited && index == 0,
+        )?;
+    }
+    report.note(format!(
+        "As fast as possible, {PARTS} times {} ms each, in turn, frames asked for {} at a time. Distributions and strips are of the time that the reader took for each batch of 64 KiB of messages: how even the stream is, every stall included. At full speed the rings are full, so the latency of a message would only tell how long they are; latency is what bench latency and bench sequenced measure, at a rate that leaves room.",
+        plan.duration.as_millis(),
+        plan.poll_limit,
+    ));
     let bytes = size.max(64) as f64;
     let rows = scenarios
         .iter()
@@ -91,4 +116,32 @@ pub(super) fn run(common: &Common) -> Result<()> {
         rows,
     });
     report.finish(&common.output)
+}
+
+/// Adds the times of the batches of all parts to the report, as a curve and over time.
+fn distribution(
+    report: &mut Report,
+    name: &str,
+    parts: &[BatchTimes],
+    each: Duration,
+    limit: bool,
+) -> Result<()> {
+    let Some(first) = parts.first() else {
+        return Ok(());
+    };
+    let recorded: Vec<Recorded> = parts.iter().map(|part| part.recorded.clone()).collect();
+    let joined = Recorded::joined(&recorded);
+    let histogram = joined.histogram()?;
+    report.of_batches(first.messages);
+    report.curve(if limit {
+        Curve::limit(name, histogram)
+    } else {
+        Curve::measured(name, histogram)
+    });
+    report.strip(Strip {
+        name: name.to_owned(),
+        buckets: joined.buckets,
+        duration: each * parts.len() as u32,
+    });
+    Ok(())
 }

@@ -1,5 +1,6 @@
 //! The limits of the machine: what no messaging between these two cores can beat.
 
+use crate::batches::Batches;
 use crate::child::{Child, ChildHost, ChildPlace, Spin};
 use crate::cores::pin;
 use crate::disturbance::Watch;
@@ -13,6 +14,7 @@ use selvedge_fabric::memory::{Access, Mapping, PageKind, RegionOptions, create_r
 use selvedge_fabric::protocol::{AtomicU64, Ordering, Words};
 use serde::Serialize;
 use std::path::Path;
+use std::time::Duration;
 
 const BALL_FILE: &str = "ball";
 const BALL_BYTES: usize = 4096;
@@ -266,7 +268,7 @@ impl Scenario for CopyLimit {
             busy: &[plan.cores.near, plan.cores.far],
             directory: scratch.path(),
         };
-        let mut child = Child::spawn(&place, self.size)?;
+        let mut child = Child::spawn(&place, (self.size, plan.duration))?;
         child.wait_ready(|| Ok(()))?;
         pin(plan.cores.near)?;
         let watch = Watch::begin();
@@ -309,11 +311,8 @@ impl Scenario for CopyLimit {
             report.number("sum"),
             numbers.wrapping_add(next.wrapping_mul(u64::from_le_bytes([1; 8]))),
         )?;
-        Ok(Measured::rate(
-            next,
-            ns,
-            disturbance.and(report.disturbance),
-        ))
+        let measured = Measured::rate(next, ns, disturbance.and(report.disturbance));
+        Ok(measured.with_batches(report.value("batches")?))
     }
 }
 
@@ -328,7 +327,7 @@ fn slot(words: &Words, index: u64, size: usize) -> *mut u8 {
 }
 
 pub(super) fn take_copies(host: &mut ChildHost) -> Result<serde_json::Value> {
-    let size: usize = host.settings()?;
+    let (size, duration): (usize, Duration) = host.settings()?;
     let words = shared(
         host.directory(),
         COPY_FILE,
@@ -339,6 +338,7 @@ pub(super) fn take_copies(host: &mut ChildHost) -> Result<serde_json::Value> {
     let slots = (COPY_BYTES / size) as u64;
     let mut target = vec![0u8; size];
     let (mut next, mut sum) = (0u64, 0u64);
+    let mut batches = Batches::new(size, duration)?;
     host.ready();
     while !host.stopped() {
         let available = written.load(Ordering::Acquire);
@@ -357,7 +357,8 @@ pub(super) fn take_copies(host: &mut ChildHost) -> Result<serde_json::Value> {
                 .wrapping_add(sum_words(&target[size - 8..]));
             next += 1;
             taken.store(next, Ordering::Release);
+            batches.taken(next);
         }
     }
-    Ok(serde_json::json!({ "taken": next, "sum": sum }))
+    Ok(serde_json::json!({ "taken": next, "sum": sum, "batches": batches.hand_over() }))
 }

@@ -3,6 +3,7 @@
 use super::bare_ring::BareRing;
 use super::messages::{BYTES_TYPE, bytes_schema, sum_words};
 use super::ring::{PING, RUN, admit, stepped_sequencer};
+use crate::batches::Batches;
 use crate::child::{Child, ChildHost, ChildPlace, Spin};
 use crate::clock::Clock;
 use crate::cores::pin;
@@ -12,6 +13,7 @@ use crate::scenario::{Kind, Measured, Plan, Scenario};
 use crate::scratch::{Scratch, attach};
 use selvedge_fabric::ClaimError;
 use selvedge_fabric::host::ticks::monotonic_ns;
+use std::time::Duration;
 
 /// Messages between two looks at the clock.
 const CLOCK_EVERY: u64 = 32;
@@ -61,7 +63,7 @@ impl Scenario for RingPayload {
             busy: &[plan.cores.near, plan.cores.far],
             directory: scratch.path(),
         };
-        let mut child = Child::spawn(&place, self.size)?;
+        let mut child = Child::spawn(&place, (self.size, plan.duration))?;
         child.wait_ready(|| Ok(()))?;
         pin(plan.cores.near)?;
         let mut source = vec![1u8; self.size];
@@ -103,24 +105,25 @@ impl Scenario for RingPayload {
             report.number("sum"),
             numbers.wrapping_add(count.wrapping_mul(sum_words(&source[8..]))),
         )?;
-        Ok(Measured::rate(
-            count,
-            ns,
-            disturbance.and(report.disturbance),
-        ))
+        let measured = Measured::rate(count, ns, disturbance.and(report.disturbance));
+        Ok(measured.with_batches(report.value("batches")?))
     }
 }
 
 pub(super) fn take(host: &mut ChildHost) -> Result<serde_json::Value> {
-    let size: usize = host.settings()?;
+    let (size, duration): (usize, Duration) = host.settings()?;
     let fabric = attach(host.directory())?;
     let mut ring = BareRing::open(&fabric, PING)?;
+    let mut batches = Batches::new(size, duration)?;
+    // What is consumed is said for each message, so that fewer at a time cost nothing.
+    let run = batches.poll_limit(RUN);
     host.ready();
     let (mut taken, mut sum) = (0u64, 0u64);
     while !host.stopped() {
-        let (count, part) = ring.take_payloads(RUN, size)?;
+        let (count, part) = ring.take_payloads(run, size)?;
         taken += count as u64;
         sum = sum.wrapping_add(part);
+        batches.taken(taken);
     }
-    Ok(serde_json::json!({ "taken": taken, "sum": sum }))
+    Ok(serde_json::json!({ "taken": taken, "sum": sum, "batches": batches.hand_over() }))
 }

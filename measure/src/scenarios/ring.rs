@@ -2,6 +2,7 @@
 
 use super::bare_ring::BareRing;
 use super::messages::Line;
+use crate::batches::Batches;
 use crate::child::{Child, ChildHost, ChildPlace, Spin};
 use crate::clock::Clock;
 use crate::cores::pin;
@@ -14,6 +15,8 @@ use selvedge_fabric::host::IdleStrategy;
 use selvedge_fabric::host::ticks::monotonic_ns;
 use selvedge_fabric::{Fabric, PendingProducer, Producer, ProducerBuilder};
 use selvedge_sequencer::{ConductorPlacement, Sequencer, SequencerConfig};
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
 
 /// The producer of the measuring process.
 pub(crate) const PING: &str = "ping";
@@ -22,6 +25,9 @@ pub(crate) const PONG: &str = "pong";
 
 /// Messages read at a time by the bare reader: as many as the sequencer takes.
 pub(crate) const RUN: usize = 64;
+
+/// Bytes of a slot, as shipped.
+pub(super) const SLOT_BYTES: usize = 64;
 
 /// Messages between two looks at the clock.
 const CLOCK_EVERY: u64 = 1024;
@@ -245,7 +251,11 @@ impl Scenario for RingThroughput {
             busy: &[plan.cores.near, plan.cores.far],
             directory: scratch.path(),
         };
-        let mut child = Child::spawn(&place, self.idle.to_string())?;
+        let settings = TakeSettings {
+            idle: self.idle.to_string(),
+            duration: plan.duration,
+        };
+        let mut child = Child::spawn(&place, &settings)?;
         child.wait_ready(|| Ok(()))?;
         pin(plan.cores.near)?;
         let clock = Clock::best();
@@ -287,18 +297,24 @@ impl Scenario for RingThroughput {
             report.number("sum"),
             Line::sum_of(count),
         )?;
-        Ok(Measured::rate(
-            count,
-            ns,
-            disturbance.and(report.disturbance),
-        ))
+        let measured = Measured::rate(count, ns, disturbance.and(report.disturbance));
+        Ok(measured.with_batches(report.value("batches")?))
     }
 }
 
+/// What the reading process needs to know.
+#[derive(Debug, Serialize, Deserialize)]
+struct TakeSettings {
+    idle: String,
+    duration: Duration,
+}
+
 pub(super) fn take(host: &mut ChildHost) -> Result<serde_json::Value> {
-    let idle = idle_strategy(host)?;
+    let settings: TakeSettings = host.settings()?;
+    let idle: IdleStrategy = settings.idle.parse().map_err(MeasureError::Child)?;
     let fabric = attach(host.directory())?;
     let mut ring = BareRing::open(&fabric, PING)?;
+    let mut batches = Batches::new(SLOT_BYTES, settings.duration)?;
     host.ready();
     let (mut taken, mut sum, mut headers, mut planned) = (0u64, 0u64, 0u64, 0u64);
     let mut idle_cycles = 0;
@@ -313,6 +329,7 @@ pub(super) fn take(host: &mut ChildHost) -> Result<serde_json::Value> {
         })? as u64;
         taken += count;
         if count > 0 {
+            batches.taken(taken);
             idle_cycles = 0;
         } else {
             idle.idle(idle_cycles);
@@ -320,5 +337,5 @@ pub(super) fn take(host: &mut ChildHost) -> Result<serde_json::Value> {
         }
     }
     std::hint::black_box((headers, planned));
-    Ok(serde_json::json!({ "taken": taken, "sum": sum }))
+    Ok(serde_json::json!({ "taken": taken, "sum": sum, "batches": batches.hand_over() }))
 }

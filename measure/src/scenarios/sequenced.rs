@@ -2,8 +2,9 @@
 //! client reads its own message from the stream.
 
 use super::messages::Line;
-use super::ring::send;
+use super::ring::{SLOT_BYTES, send};
 use super::sequencer_process::SequencerProcess;
+use crate::batches::Batches;
 use crate::child::{PATIENCE, Spin, stalled};
 use crate::clock::Clock;
 use crate::cores::pin;
@@ -258,6 +259,7 @@ impl Scenario for SequencedThroughput {
         let mut consumer = fabric.consumer(CLIENT).start(Start::Latest).attach()?;
         pin(plan.cores.near)?;
         let clock = Clock::best();
+        let mut batches = Batches::new(SLOT_BYTES, plan.duration)?;
         let watch = Watch::begin();
         let (mut sent, mut read, mut sum, mut headers) = (0u64, 0u64, 0u64, 0u64);
         let started = monotonic_ns();
@@ -288,6 +290,7 @@ impl Scenario for SequencedThroughput {
                     read += 1;
                 }
             })?;
+            batches.taken(read);
             if !sending {
                 spin.turn()?;
             }
@@ -300,10 +303,7 @@ impl Scenario for SequencedThroughput {
         check_equal("messages read from the stream", read, sent)?;
         check_equal("messages sequenced", report.number("messages"), sent)?;
         check_equal("sum of all words of all messages", sum, Line::sum_of(sent))?;
-        Ok(Measured::rate(
-            sent,
-            ns,
-            disturbance.and(report.disturbance),
-        ))
+        let measured = Measured::rate(sent, ns, disturbance.and(report.disturbance));
+        Ok(measured.with_batches(batches.hand_over()))
     }
 }

@@ -94,6 +94,33 @@ impl Recorder {
 }
 
 impl Recorded {
+    /// Several recordings of equally long times, one after the other, as one: the whole time is
+    /// divided into as many parts as each one's was.
+    pub fn joined(parts: &[Recorded]) -> Recorded {
+        let buckets: Vec<Bucket> = parts
+            .iter()
+            .flat_map(|part| &part.buckets)
+            .copied()
+            .collect();
+        Recorded {
+            values: parts
+                .iter()
+                .flat_map(|part| &part.values)
+                .copied()
+                .collect(),
+            buckets: buckets
+                .chunks(parts.len().max(1))
+                .map(|together| {
+                    together.iter().fold(Bucket::default(), |sum, one| Bucket {
+                        count: sum.count + one.count,
+                        sum_ns: sum.sum_ns + one.sum_ns,
+                        max_ns: sum.max_ns.max(one.max_ns),
+                    })
+                })
+                .collect(),
+        }
+    }
+
     /// The distribution.
     pub fn histogram(&self) -> Result<Histogram<u64>> {
         let mut histogram = histogram()?;
@@ -131,5 +158,25 @@ mod tests {
             .collect();
         assert_eq!(slow.len(), 1);
         assert!(slow[0].abs_diff(300) <= 1);
+    }
+
+    #[test]
+    fn joined_recordings_keep_every_value_and_the_order_in_time() {
+        let bucket = |max_ns| Bucket {
+            count: 1,
+            sum_ns: max_ns,
+            max_ns,
+        };
+        let part = |times: [u64; 4]| Recorded {
+            values: times.map(|ns| (ns, 1)).to_vec(),
+            buckets: times.map(bucket).to_vec(),
+        };
+        let joined = Recorded::joined(&[part([1, 2, 3, 4]), part([5, 6, 7, 8])]);
+        let histogram = joined.histogram().expect("a histogram");
+        assert_eq!((histogram.len(), histogram.max()), (8, 8));
+        let slowest: Vec<u64> = joined.buckets.iter().map(|bucket| bucket.max_ns).collect();
+        assert_eq!(slowest, [2, 4, 6, 8]);
+        assert_eq!((joined.buckets[0].count, joined.buckets[0].sum_ns), (2, 3));
+        assert!(Recorded::joined(&[]).buckets.is_empty());
     }
 }
