@@ -215,12 +215,19 @@ impl Sequencing {
         published as usize
     }
 
-    /// Takes what is published in one ring, at most a run.
+    /// Takes what is published in one ring, at most a run. Its first message is published by itself,
+    /// before anything else is looked at: it may be the only one.
     #[inline]
     fn take_run(&mut self, index: usize) {
+        self.writer.expect_next();
         let (timestamp, ticks) = self.stamper.stamp();
-        let published_ticks = self.sources[index].published_ticks();
-        let mut taken = 0;
+        let source = &mut self.sources[index];
+        let published_ticks = source.published_ticks();
+        let mut taken = u64::from(if self.inline_bytes == COMMON_INLINE_WORDS * 8 {
+            source.copy_next::<COMMON_INLINE_WORDS>(&mut self.writer, timestamp)
+        } else {
+            source.copy_next::<0>(&mut self.writer, timestamp)
+        });
         loop {
             let source = &mut self.sources[index];
             let (count, stop) = if self.inline_bytes == COMMON_INLINE_WORDS * 8 {

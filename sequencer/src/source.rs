@@ -129,6 +129,34 @@ impl Source {
         self.settled_at = self.reader.next();
     }
 
+    /// Copies the next message, which is published, into the stream if it is like the one before and
+    /// lies in its slot, and if the stream has room. Whether it has; if not, [`Source::copy_run`]
+    /// finds out why.
+    ///
+    /// `WORDS` is as for [`Source::copy_run`].
+    #[inline(always)]
+    pub(crate) fn copy_next<const WORDS: usize>(
+        &mut self,
+        writer: &mut StreamWriter,
+        timestamp: u64,
+    ) -> bool {
+        let words = if WORDS == 0 { self.inline_words } else { WORDS };
+        let slot = self.reader.slot();
+        // SAFETY: a slot has a descriptor and, behind it, as many payload words as `words` says.
+        let word = |index| unsafe { slot.at(index) }.load(Ordering::Relaxed);
+        // Read once: its writer may change it at any time.
+        let descriptor = word(1);
+        if descriptor != self.checked || descriptor & EXTERNAL_BIT != 0 || writer.room() == 0 {
+            return false;
+        }
+        let source_word = FrameHeader::source_word(self.id, 0) | self.reader.next();
+        writer.publish(timestamp, source_word, descriptor, words, |index| {
+            word(INGRESS_HEADER_WORDS + index)
+        });
+        self.reader.advance();
+        true
+    }
+
     /// Copies messages that lie in their slots, at most `most`, into the stream. How many, and why
     /// no more.
     ///

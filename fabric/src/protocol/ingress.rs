@@ -238,7 +238,6 @@ impl WriteRun<'_> {
         // SAFETY: masked slot indices and offsets below the slot's size; the writer's `new`
         // checked that every slot lies inside the words.
         unsafe {
-            self.slots.expect_write(self.shape.slot(self.next + GROUP));
             self.slots.at(slot + 1).store(descriptor, Ordering::Relaxed);
             self.slots
                 .at(slot + self.shape.slot_words() - 1)
@@ -251,7 +250,8 @@ impl WriteRun<'_> {
     }
 
     /// Publishes what is completed, the last message first: who sees one sees all that follow it
-    /// in the group.
+    /// in the group. If they are several, more may follow, and the lines of as many that lie
+    /// [`GROUP`] places on are asked for.
     #[inline(always)]
     pub fn publish(&mut self) {
         let mut message = self.next;
@@ -262,6 +262,14 @@ impl WriteRun<'_> {
             // Pairs with the acquire in `IngressReader::ready`.
             word.store(message, release(SyncPoint::IngressPublish));
             crash_point!("publish.in_group");
+        }
+        if self.next - self.published > 1 {
+            for message in self.published..self.next {
+                // SAFETY: as in `complete`.
+                unsafe {
+                    self.slots.expect_write(self.shape.slot(message + GROUP));
+                }
+            }
         }
         self.published = self.next;
     }
@@ -313,6 +321,14 @@ impl IngressReader {
         let index = index & (self.shape.slot_words() - 1);
         // SAFETY: a masked slot index plus an index below the slot's size.
         unsafe { self.slots.at(self.shape.slot(self.next) + index) }.load(Ordering::Relaxed)
+    }
+
+    /// The slot of the next message: as many words as the ring's shape says, and those of the slots
+    /// behind it.
+    #[inline(always)]
+    pub fn slot(&self) -> View<'_> {
+        // SAFETY: a masked slot index; `new` checked that every slot lies inside the words.
+        unsafe { self.slots.view().from(self.shape.slot(self.next)) }
     }
 
     /// The ring's shape.

@@ -173,6 +173,14 @@ impl StreamWriter {
         self.limit = self.next;
     }
 
+    /// Asks for the line of the next frame, for a writer that has something to do before it writes
+    /// it: its reader looks at that line and has a copy.
+    #[inline(always)]
+    pub fn expect_next(&self) {
+        // SAFETY: a masked slot index; `new` checked that every slot lies inside the words.
+        unsafe { self.slots.view().expect_write(self.shape.slot(self.next)) };
+    }
+
     /// Publishes a run of frames with everything at hand in registers.
     #[inline(always)]
     pub fn run(&mut self) -> StreamRun<'_> {
@@ -255,7 +263,6 @@ impl StreamRun<'_> {
         // SAFETY: masked slot indices, and the writer's `new` checked that every slot lies inside
         // the words; offsets stay below the slot's size.
         unsafe {
-            self.slots.expect_write(self.shape.slot(sequence + GROUP));
             let slot = self.slots.from(self.shape.slot(sequence));
             let copy = |words: usize| {
                 for index in 0..words {
@@ -278,7 +285,8 @@ impl StreamRun<'_> {
 
     /// Publishes the next `count` frames, which are written, the last first: who sees one sees all
     /// that follow it in the group, and a reader that waits for the first takes no line away that
-    /// is half written.
+    /// is half written. If they are several, more may follow, and the lines of as many that lie
+    /// [`GROUP`] places on are asked for.
     #[inline(always)]
     pub fn publish_written(&mut self, count: u64) {
         let mut ahead = count;
@@ -295,6 +303,12 @@ impl StreamRun<'_> {
             crash_point!("sequence.in_group");
         }
         crash_point!("sequence.published");
+        if count > 1 {
+            for sequence in self.next..self.next + count {
+                // SAFETY: as in `write`.
+                unsafe { self.slots.expect_write(self.shape.slot(sequence + GROUP)) };
+            }
+        }
         self.next += count;
     }
 }
