@@ -9,7 +9,7 @@
 
 use crate::error::JournalError;
 use crate::format::{
-    BlockHeader, Hash, INDEX_ENTRY_BYTES, IndexEntry, MAX_INDEX_ENTRIES, SegmentName,
+    BlockHeader, BlockKind, Hash, INDEX_ENTRY_BYTES, IndexEntry, MAX_INDEX_ENTRIES, SegmentName,
     block_bytes_on_disk,
 };
 use crate::segment::{Chain, SegmentReader, decode_index, index_entry};
@@ -102,10 +102,12 @@ fn skim(segment: &SegmentReader, found: &mut Found) -> Result<Vec<BlockHeader>, 
         found.offset += bytes;
         found.chain.advance(&header);
         headers.push(header);
-        // Under load one block is as large as the other: the disk can fetch several at once. Where
-        // they are not, nobody knows where to look.
-        if bytes != stride {
-            stride = bytes;
+        // Under load one block of frames is as large as the other: the disk can fetch several at
+        // once. Where they are not, nobody knows where to look. Blocks of other kinds say nothing:
+        // a new segment begins with two that are equal because they are empty.
+        let frames = header.kind == BlockKind::Frames as u16;
+        if !frames || bytes != stride {
+            stride = if frames { bytes } else { 0 };
             asked = false;
             continue;
         }
