@@ -23,8 +23,8 @@ const VERSION: u32 = 1;
 /// Blocks from which on it is worth keeping what was found: fewer are read again in no time.
 const WORTH_KEEPING: usize = 64;
 
-/// Broken blocks at the end of a segment behind which a whole one is looked for: more than a
-/// writer has under way at once.
+/// Broken blocks at the end of a segment behind which a whole one is looked for, to learn what was
+/// durable. Where there are more, every block from the first on is checked.
 const MAX_TORN: usize = 64;
 
 /// Headers that are asked for ahead.
@@ -170,9 +170,10 @@ fn kept(segment: &mut SegmentReader, storage: &dyn Storage) -> Result<Option<Fou
             let mut chain = Chain::before(&block);
             chain.advance(&block);
             let bytes = block_bytes_on_disk(block.payload_bytes as usize, segment.alignment());
-            Some(Found {
-                offset: last.offset + bytes as u64,
+            let offset = last.offset + bytes as u64;
+            (offset == header.covered).then_some(Found {
                 entries,
+                offset,
                 chain,
             })
         }
