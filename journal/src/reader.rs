@@ -226,36 +226,33 @@ impl JournalReader {
     /// index does not fit the blocks, everything stays.
     fn jump_by_index(&mut self, sequence: u64) -> Result<(), JournalError> {
         let index = index_of(&mut self.segment, &*self.storage)?;
-        let frames = BlockKind::Frames as u16;
-        let Some(target) = index
-            .iter()
-            .rev()
-            .find(|entry| entry.kind == frames && entry.first_sequence <= sequence)
-        else {
+        let Some(target) = index.iter().rposition(|entry| {
+            entry.kind == BlockKind::Frames as u16 && entry.first_sequence <= sequence
+        }) else {
             return Ok(());
         };
         let mut dictionary = Dictionary::default();
-        for entry in &index {
-            if entry.kind != BlockKind::Dictionary as u16 || entry.offset >= target.offset {
+        for (place, entry) in index.iter().enumerate().take(target + 1) {
+            let named = entry.kind == BlockKind::Dictionary as u16;
+            if !named && place < target {
                 continue;
             }
-            let Ok(_) = self.segment.block_at(entry.offset)? else {
-                return Ok(());
+            let block = match self.segment.indexed(place, entry) {
+                Ok(block) => block,
+                // Found in order, it is told.
+                Err(JournalError::Damaged { .. }) => return Ok(()),
+                Err(error) => return Err(error),
             };
-            if dictionary.decode(self.segment.payload()).is_err() {
+            if place == target {
+                self.segment.offset = entry.offset;
+                self.segment.chain = Chain::before(&block);
+                self.sequence = block.first_sequence;
+                self.timestamp = block.first_timestamp;
+            } else if dictionary.decode(self.segment.payload()).is_err() {
                 return Ok(());
             }
         }
-        if let Ok(block) = self.segment.block_at(target.offset)?
-            && block.kind == frames
-            && block.first_sequence == target.first_sequence
-        {
-            self.segment.offset = target.offset;
-            self.segment.chain = Chain::before(&block);
-            self.dictionary = dictionary;
-            self.sequence = block.first_sequence;
-            self.timestamp = block.first_timestamp;
-        }
+        self.dictionary = dictionary;
         Ok(())
     }
 
@@ -311,15 +308,9 @@ impl JournalReader {
         }
     }
 
-    #[cold]
+    /// An error that names a block of the segment that is being read.
     pub(crate) fn damaged_block(&self, block: &BlockHeader, fault: BlockFault) -> JournalError {
-        JournalError::Damaged {
-            file: self.segment.file_name.clone(),
-            block: block.block_number,
-            offset: block.offset,
-            sequence: block.first_sequence,
-            fault,
-        }
+        self.segment.damaged_block(block, fault)
     }
 
     /// The payload of the next Frames block and its header; frames before `from` included.

@@ -384,6 +384,41 @@ impl SegmentReader {
         }
     }
 
+    /// The block that entry number `place` of the segment's index names: whole, and as it says.
+    /// [`Self::payload`] is then its payload.
+    pub(crate) fn indexed(
+        &mut self,
+        place: usize,
+        entry: &IndexEntry,
+    ) -> Result<BlockHeader, JournalError> {
+        let number = self.header.first_block.saturating_add(place as u64);
+        let block = self.block_at(entry.offset)?.and_then(|block| {
+            match block.block_number == number && index_entry(&block) == *entry {
+                true => Ok(block),
+                false => Err(BlockFault::NotIndexed),
+            }
+        });
+        block.map_err(|fault| JournalError::Damaged {
+            file: self.file_name.clone(),
+            block: number,
+            offset: entry.offset,
+            sequence: entry.first_sequence,
+            fault,
+        })
+    }
+
+    /// An error that names a block that was read.
+    #[cold]
+    pub(crate) fn damaged_block(&self, block: &BlockHeader, fault: BlockFault) -> JournalError {
+        JournalError::Damaged {
+            file: self.file_name.clone(),
+            block: block.block_number,
+            offset: block.offset,
+            sequence: block.first_sequence,
+            fault,
+        }
+    }
+
     /// An error that names the next block.
     pub(crate) fn damaged(&self, fault: BlockFault) -> JournalError {
         JournalError::Damaged {

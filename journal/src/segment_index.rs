@@ -5,7 +5,7 @@
 //! one before. They are read without the payloads, which takes a small part of the time that
 //! reading all of the segment takes, and what was found is kept in a file beside the segment
 //! where the directory can be written and no writer is at work in it. That file is never needed,
-//! and never believed beyond what the segment itself says.
+//! and serves to find frames only: to seek, and never to list what is in a segment.
 
 use crate::error::JournalError;
 use crate::format::{
@@ -60,8 +60,34 @@ struct Found {
     chain: Chain,
 }
 
-/// The blocks of `segment`: from its own index where it has a whole one, else from their headers.
-/// What a crash may have left incomplete is not in it.
+impl Found {
+    /// None yet.
+    fn none(segment: &SegmentReader) -> Self {
+        Found {
+            entries: Vec::new(),
+            offset: segment.first_block_offset(),
+            chain: segment.first_chain(),
+        }
+    }
+}
+
+/// The blocks of `segment`, as the segment itself has them: from its own index where it has a
+/// whole one, else from their headers. What a crash may have left incomplete is not in it.
+///
+/// For whoever must not miss a block: a file beside the segment could leave one out, and nothing
+/// but the headers would show it.
+pub(crate) fn blocks_of(segment: &mut SegmentReader) -> Result<Vec<IndexEntry>, JournalError> {
+    if let Some(entries) = segment.index()? {
+        return Ok(entries);
+    }
+    let mut found = Found::none(segment);
+    let headers = skim(segment, &mut found)?;
+    cut_to_whole(segment, &mut found.entries, 0, &headers)?;
+    Ok(found.entries)
+}
+
+/// As [`blocks_of`], but goes on from the file beside the segment, and keeps one there: to find
+/// where to read on from.
 pub(crate) fn index_of(
     segment: &mut SegmentReader,
     storage: &dyn Storage,
@@ -69,11 +95,7 @@ pub(crate) fn index_of(
     if let Some(entries) = segment.index()? {
         return Ok(entries);
     }
-    let mut found = kept(segment, storage)?.unwrap_or_else(|| Found {
-        entries: Vec::new(),
-        offset: segment.first_block_offset(),
-        chain: segment.first_chain(),
-    });
+    let mut found = kept(segment, storage)?.unwrap_or_else(|| Found::none(segment));
     let before = found.entries.len();
     let hashes = skim(segment, &mut found)?;
     let last = cut_to_whole(segment, &mut found.entries, before, &hashes)?;
