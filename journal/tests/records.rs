@@ -2,15 +2,16 @@
 
 mod common;
 
-use common::{append_to, block_offsets, header_of, joined, journal, open, segments, small};
+use common::{append_to, block_offsets, check, header_of, joined, journal, open, segments, small};
 use selvedge_journal::format::{Action, Activity, BLOCK_HEADER_BYTES, BlockHeader, BlockKind};
 use selvedge_journal::storage::{MemoryStorage, Storage};
 use selvedge_journal::{
     Append, BlockFault, JournalConfig, JournalError, JournalReader, JournalWriter, ReadOptions,
-    Record, final_dictionary_in, inspect_in, records_in,
+    Record, SyncPolicy, Verdict, WriteMode, final_dictionary_in, inspect_in, records_in,
 };
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 use zerocopy::IntoBytes;
 
 fn activity(detail: &str) -> Record {
@@ -250,4 +251,55 @@ fn a_forged_index_file_hides_no_record_and_no_name() {
     assert_eq!(details(&storage).unwrap(), expected(400));
     same_dictionary(&storage);
     assert_eq!(storage.content(&file).unwrap(), content, "still forged");
+}
+
+/// A host that loses its power finds the record: on an idle fabric, too, no frame behind it.
+#[test]
+fn a_record_becomes_durable_although_no_frame_comes() {
+    for (sync, mode) in [
+        (
+            SyncPolicy::EveryInterval(Duration::from_millis(20)),
+            WriteMode::HelperThread,
+        ),
+        (SyncPolicy::EveryBlock, WriteMode::HelperThread),
+        (SyncPolicy::EveryInterval(Duration::ZERO), WriteMode::Inline),
+        (SyncPolicy::EveryBlock, WriteMode::Inline),
+    ] {
+        let config = JournalConfig {
+            sync,
+            mode,
+            buffers: 4,
+            ..small()
+        };
+        let storage = MemoryStorage::new();
+        let mut writer = open(&storage, &config).unwrap();
+        append_to(&mut writer, 10);
+        writer.request_sync().unwrap();
+        while writer.positions().durable() < 10 {
+            std::thread::yield_now();
+        }
+        for number in 0..3 {
+            assert!(writer.record(&activity(&number.to_string())).unwrap());
+            let expected: Vec<String> = (0..=number).map(|one: u32| one.to_string()).collect();
+            let is_durable = || {
+                (0..20).all(|seed| {
+                    let found = storage.after_power_loss(seed);
+                    details(&found).is_ok_and(|details| details == expected)
+                })
+            };
+            let began = Instant::now();
+            while !is_durable() {
+                assert!(
+                    mode == WriteMode::HelperThread && began.elapsed() < Duration::from_secs(20),
+                    "{sync:?}, {mode:?}: record {number}"
+                );
+                std::thread::sleep(Duration::from_millis(2));
+            }
+        }
+        // What a record's sync says is true of frames: none was forgotten, none is durable early.
+        assert_eq!(writer.positions().durable(), 10);
+        append_to(&mut writer, 20);
+        assert_eq!(writer.finish().unwrap().last_sequence, 20);
+        assert_eq!(check(&storage).verdict, Verdict::Sealed);
+    }
 }

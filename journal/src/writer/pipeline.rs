@@ -43,11 +43,12 @@ struct Entry {
     written: bool,
 }
 
-/// What a block brings about that is not durable.
+/// What a sync makes durable.
 #[derive(Clone, Copy)]
 struct SyncUnderWay {
-    /// Blocks with a number below this, and frames up to this sequence, are covered by it.
+    /// Blocks with a number below this.
     blocks: u64,
+    /// Frames up to this sequence.
     sequence: u64,
 }
 
@@ -436,8 +437,16 @@ impl Pipeline {
         self.entries.iter().take_while(|entry| entry.written)
     }
 
+    /// Blocks with a number below this are written: of frames, and the others between them, which
+    /// are written here before anything else is done.
+    fn written_blocks(&self) -> u64 {
+        let unwritten = self.entries.iter().find(|entry| !entry.written);
+        unwritten.map_or_else(|| self.sink.next_block(), |entry| entry.number)
+    }
+
     fn has_unsynced(&self) -> bool {
         self.entries.front().is_some_and(|entry| entry.written)
+            || self.sink.record_waits(self.written_blocks())
     }
 
     /// Starts a sync if one is due and none is under way; what is written meanwhile waits for the
@@ -469,28 +478,31 @@ impl Pipeline {
         let Some(file) = self.sink.open_file() else {
             return Ok(());
         };
-        let covered = self.written_prefix().last().map(|last| SyncUnderWay {
-            blocks: last.number + 1,
-            sequence: last.last_sequence,
+        self.sync = Some(SyncUnderWay {
+            blocks: self.written_blocks(),
+            // Of records alone none.
+            sequence: self
+                .written_prefix()
+                .last()
+                .map_or(0, |last| last.last_sequence),
         });
         self.sync_wanted &= self.writing > 0 || !self.work.is_empty();
         self.last_sync = Instant::now();
-        self.sync = covered;
         send(&self.jobs, Job::Sync { file })
     }
 
     fn synced(&mut self, result: io::Result<()>) -> Result<(), JournalError> {
-        let covered = self.sync.take();
+        let made = self.sync.take();
         if let Err(source) = result {
             // The kernel may have dropped what was written: it counts no more.
             self.sink.note_failed_sync();
             return Err(io_error("sync", "the open segment")(source));
         }
-        if let Some(covered) = covered
+        if let Some(made) = made
             && self.failed.is_none()
         {
-            self.sink.note_durable(covered.blocks, covered.sequence);
-            self.release(covered.blocks);
+            self.sink.note_durable(made.blocks, made.sequence);
+            self.release(made.blocks);
         }
         Ok(())
     }
