@@ -1,4 +1,5 @@
-//! Reading the blocks of one segment: the one place that checks a block's bytes.
+//! Reading the blocks of one segment, each checked by its bytes, its place and its chain. What
+//! [`ahead`](crate::ahead) has found right by its bytes and place is not looked at again.
 
 use crate::ahead::{Ahead, Checkers};
 use crate::error::{JournalError, io_error};

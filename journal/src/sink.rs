@@ -90,7 +90,8 @@ impl Sink {
                 .map_err(io_error("remove", TEMPORARY_NAME))?;
         }
         for name in names.iter().filter(|name| is_unfinished(name)) {
-            // Nobody is at it: who writes an index makes sure that there is no writer.
+            // Who writes an index looks first whether there is a writer: this one was killed over it,
+            // or finds its file gone when it names it. One that comes later harms nobody.
             let _ = storage.remove(name);
         }
         let mut sink = Sink {
