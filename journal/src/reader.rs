@@ -11,8 +11,8 @@ use crate::segment::{Chain, SegmentReader, Step, list_segments};
 use crate::segment_index::index_of;
 use crate::storage::{DirectoryStorage, Storage};
 use crate::tail::{Tail, TailState, examine};
-use selvedge_fabric::frame::FrameHeader;
 use selvedge_fabric::frame::system::FIRST_SYSTEM_TYPE;
+use selvedge_fabric::frame::{FRAME_HEADER_BYTES, FrameHeader};
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
@@ -264,16 +264,43 @@ impl JournalReader {
     /// # Errors
     /// [`JournalError::Damaged`] or [`JournalError::Segment`] for anything wrong: a CRC, a broken
     /// chain, a gap, a missing segment. Nothing is skipped; asked again, the answer is the same.
+    #[inline]
     #[allow(clippy::should_implement_trait)] // A lending iterator: the payload is borrowed.
     pub fn next(&mut self) -> Result<Option<(FrameHeader, &[u8])>, JournalError> {
-        let Some((header, place)) = self.advance_frame()? else {
+        let found = match self.frame_in_block() {
+            Some(found) => Some(found),
+            None => self.advance_frame()?,
+        };
+        let Some((header, place)) = found else {
             return Ok(None);
         };
-        let payload = self.segment.payload().get(place).unwrap_or_default();
-        Ok(Some((header, payload)))
+        Ok(Some((header, self.segment.payload_at(place))))
     }
 
+    /// The next frame where it is an ordinary one of the block that is being read: right, wanted,
+    /// and of no type that gives names. Everything else is for [`Self::advance_frame`], which
+    /// looks at it again.
     #[inline]
+    fn frame_in_block(&mut self) -> Option<(FrameHeader, Range<usize>)> {
+        self.block.as_ref()?;
+        let payload = self.segment.payload_or_none()?;
+        let frame = frame_at(payload, self.at, self.sequence, self.timestamp).ok()?;
+        let header = frame.header;
+        let names = header.message_type() >= FIRST_SYSTEM_TYPE
+            || self.dictionary.is_directory(header.message_type());
+        if names || header.sequence() < self.from || header.timestamp() < self.from_time {
+            return None;
+        }
+        let start = self.at + FRAME_HEADER_BYTES;
+        self.at = frame.next;
+        // It is the frame's own, of 48 bits.
+        self.sequence += 1;
+        self.timestamp = header.timestamp();
+        Some((header, start..start + header.length()))
+    }
+
+    /// The next frame, whatever it takes to come to it.
+    #[cold]
     fn advance_frame(&mut self) -> Result<Option<(FrameHeader, Range<usize>)>, JournalError> {
         loop {
             if let Some(block) = &self.block {
@@ -288,7 +315,7 @@ impl JournalReader {
                     {
                         self.dictionary.merge(&added);
                     }
-                    let start = self.at + selvedge_fabric::frame::FRAME_HEADER_BYTES;
+                    let start = self.at + FRAME_HEADER_BYTES;
                     self.at = frame.next;
                     self.sequence = header.sequence().saturating_add(1);
                     self.timestamp = header.timestamp();

@@ -253,7 +253,23 @@ impl SegmentReader {
     /// The payload of the block that was read last.
     #[inline]
     pub(crate) fn payload(&self) -> &[u8] {
-        self.window.get(self.payload.clone()).unwrap_or_default()
+        self.payload_or_none().unwrap_or_default()
+    }
+
+    /// As [`Self::payload`], for whoever asks for every frame: with a branch that is never taken
+    /// instead of a choice that always costs.
+    #[inline]
+    pub(crate) fn payload_or_none(&self) -> Option<&[u8]> {
+        self.window.get(self.payload.clone())
+    }
+
+    /// A part of that payload, which has been found in it.
+    #[inline]
+    pub(crate) fn payload_at(&self, part: Range<usize>) -> &[u8] {
+        let start = self.payload.start;
+        self.window
+            .get(start + part.start..start + part.end)
+            .unwrap_or_default()
     }
 
     /// Bytes from `offset` on: at least `need`, unless the file ends before.
