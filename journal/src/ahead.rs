@@ -80,13 +80,19 @@ impl Checkers {
     }
 }
 
+/// Threads on which [`verify`](crate::verify()) checks blocks: as many as there are cores, up to a
+/// sensible number.
+pub fn verify_threads() -> usize {
+    thread::available_parallelism()
+        .map_or(1, usize::from)
+        .min(MAX_THREADS)
+}
+
 impl Threads {
-    /// Starts as many threads as there are cores, up to a sensible number. Where that fails there
-    /// are fewer, or none.
+    /// Starts them. Where that fails there are fewer, or none.
     fn start() -> Self {
-        let count = thread::available_parallelism().map_or(1, usize::from);
         let (jobs, work) = bounded::<Job>(MAX_THREADS * BLOCKS_A_THREAD);
-        let threads = (0..count.min(MAX_THREADS))
+        let threads = (0..verify_threads())
             .map_while(|number| {
                 let work = work.clone();
                 thread::Builder::new()
