@@ -64,3 +64,28 @@ pub(crate) fn frame_at(
         next: at + size,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_byte_of_padding_must_be_zero_and_none_of_a_payload() {
+        for length in 0..=17_usize {
+            let descriptor = FrameHeader::descriptor_word(7, 1, length, Flags::NONE);
+            let header = FrameHeader::new(1, 5, 9, 3, 1, descriptor);
+            let mut block = header.to_bytes().to_vec();
+            block.extend(vec![0xFF; length]);
+            block.resize(frame_bytes_on_disk(length), 0);
+            let found = frame_at(&block, 0, 5, 9).map(|frame| (frame.payload.len(), frame.next));
+            assert_eq!(found, Ok((length, block.len())));
+            for at in FRAME_HEADER_BYTES + length..block.len() {
+                for bit in [1, 0x80] {
+                    let mut wrong = block.clone();
+                    wrong[at] = bit;
+                    assert!(frame_at(&wrong, 0, 5, 9).is_err(), "{length} {at} {bit}");
+                }
+            }
+        }
+    }
+}
