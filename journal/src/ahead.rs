@@ -20,8 +20,9 @@ use zerocopy::IntoBytes;
 /// Blocks that take less are not worth another thread's while.
 const WORTH_IT: usize = 64 << 10;
 
-/// Blocks that are read in order before it is tried again, where they are small.
-const PAUSE: u32 = 64;
+/// The most blocks that are read in order before it is tried again, where they are small: one, then
+/// two and so on. Every segment begins with two small ones, and large ones follow.
+const MAX_PAUSE: u32 = 64;
 
 /// The most threads, and blocks in memory a thread.
 const MAX_THREADS: usize = 8;
@@ -73,18 +74,25 @@ impl Checkers {
             pending: VecDeque::new(),
             next: 0,
             pause: 0,
+            next_pause: 1,
             spare: Vec::new(),
         }
     }
 }
 
+/// Threads on which [`verify`](crate::verify()) checks blocks: as many as there are cores, up to a
+/// sensible number.
+pub fn verify_threads() -> usize {
+    thread::available_parallelism()
+        .map_or(1, usize::from)
+        .min(MAX_THREADS)
+}
+
 impl Threads {
-    /// Starts as many threads as there are cores, up to a sensible number. Where that fails there
-    /// are fewer, or none.
+    /// Starts them. Where that fails there are fewer, or none.
     fn start() -> Self {
-        let count = thread::available_parallelism().map_or(1, usize::from);
         let (jobs, work) = bounded::<Job>(MAX_THREADS * BLOCKS_A_THREAD);
-        let threads = (0..count.min(MAX_THREADS))
+        let threads = (0..verify_threads())
             .map_while(|number| {
                 let work = work.clone();
                 thread::Builder::new()
@@ -123,7 +131,9 @@ pub(crate) struct Ahead {
     pending: VecDeque<Pending>,
     /// Where the block behind the last pending one begins.
     next: u64,
+    /// Blocks still to be read in order, and how many the next time.
     pause: u32,
+    next_pause: u32,
     spare: Vec<Vec<u8>>,
 }
 
@@ -156,9 +166,11 @@ impl Ahead {
         }
         self.fill(size, alignment);
         let Some(front) = self.pending.pop_front() else {
-            self.pause = PAUSE;
+            self.pause = self.next_pause;
+            self.next_pause = (2 * self.next_pause).min(MAX_PAUSE);
             return None;
         };
+        self.next_pause = 1;
         let found = front.answer.recv().ok()?;
         if !found.right {
             self.spare.push(found.memory);
@@ -280,4 +292,49 @@ fn is_right(
         front.copy_from_slice(header.as_bytes());
     }
     hash == header.hash
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::segment::{SegmentReader, Step, list_segments};
+    use crate::storage::MemoryStorage;
+    use crate::{Append, Dictionary, JournalConfig, JournalIdentity, JournalWriter, WriteMode};
+    use selvedge_fabric::frame::{Flags, FrameHeader};
+
+    /// The small blocks with which a segment begins keep none of the large ones from being checked
+    /// on other threads.
+    #[test]
+    fn every_large_block_is_checked_ahead_from_the_first_on() {
+        let storage = MemoryStorage::new();
+        let config = JournalConfig {
+            block_bytes: 128 << 10,
+            segment_bytes: 4 << 20,
+            mode: WriteMode::Inline,
+            ..JournalConfig::default()
+        };
+        let mut writer = JournalWriter::open_in(
+            Arc::new(storage.clone()),
+            &JournalIdentity::new("test", 1, 1).unwrap(),
+            1,
+            &Dictionary::default(),
+            &config,
+        )
+        .unwrap();
+        let descriptor = FrameHeader::descriptor_word(7, 1, 32, Flags::NONE);
+        for sequence in 1..=20_000 {
+            let header = FrameHeader::new(1, sequence, sequence, 3, sequence, descriptor);
+            assert_eq!(writer.append(&header, &[9; 32]).unwrap(), Append::Done);
+        }
+        writer.finish().unwrap();
+        let name = list_segments(&storage).unwrap().remove(0);
+        let mut segment = SegmentReader::open(&storage, name, true).unwrap();
+        segment.check_ahead(&Checkers::default());
+        let (mut large, mut ahead) = (0, 0);
+        while let Step::Block(block) = segment.next_block().unwrap() {
+            large += u32::from(block.payload_bytes as usize > WORTH_IT);
+            ahead += u32::from(segment.frames_checked());
+        }
+        assert_eq!((large, ahead), (10, 10));
+    }
 }

@@ -2,6 +2,8 @@
 //!
 //! A CRC is a remainder of polynomials over GF(2): appending n bytes multiplies what came before
 //! by x^8n. With that the payload's CRC can be computed before the header in front of it is known.
+//! `crc32c::crc32c_combine` gives the same, a hundred times slower (0.1 ms), and this is in the part
+//! of closing blocks that cannot be done for several at once.
 
 /// The Castagnoli polynomial, reflected: bit 31 stands for x^0.
 const POLYNOMIAL: u32 = 0x82F6_3B78;

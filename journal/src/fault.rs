@@ -65,6 +65,9 @@ pub enum BlockFault {
     /// The payload of another kind of block is wrong.
     #[error("{0}")]
     Payload(&'static str),
+    /// Another block lies where an index says that this one does.
+    #[error("the block here is not the one that the index of its segment names")]
+    NotIndexed,
     /// The block was written before a sync that failed: the disk may not hold it.
     #[error("the block may not be on the disk: a sync failed after it was written")]
     NotDurable,

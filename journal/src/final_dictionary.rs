@@ -3,10 +3,10 @@
 use crate::dictionary::Dictionary;
 use crate::error::JournalError;
 use crate::fault::BlockFault;
-use crate::format::{BlockKind, IndexEntry};
+use crate::format::BlockKind;
 use crate::recovery::{check_numbers, walk};
 use crate::segment::{SegmentReader, list_segments};
-use crate::segment_index::index_of;
+use crate::segment_index::blocks_of;
 use crate::storage::{DirectoryStorage, Storage};
 use std::path::Path;
 
@@ -32,45 +32,37 @@ pub fn final_dictionary_in(storage: &dyn Storage) -> Result<Dictionary, JournalE
         });
     };
     let mut segment = SegmentReader::open(storage, last, false)?;
-    let index = index_of(&mut segment, storage)?;
-    let is = |entry: &&IndexEntry, kind: BlockKind| entry.kind == kind as u16;
-    let mut dictionary = Dictionary::default();
-    let mut known_to = 0;
-    for entry in index
-        .iter()
-        .filter(|entry| is(entry, BlockKind::Dictionary))
-    {
-        segment.offset = entry.offset;
-        segment
-            .block_at(entry.offset)?
-            .and_then(|_| {
-                let decoded = dictionary.decode(segment.payload());
-                decoded.map_err(BlockFault::Payload)
-            })
-            .map_err(|fault| segment.damaged(fault))?;
-        known_to = entry.offset;
-    }
-    if index.is_empty() {
+    let blocks = blocks_of(&mut segment)?;
+    if blocks.is_empty() {
         // Header page and dictionary were durable before the file had its name.
         return Err(segment.damaged(BlockFault::Nothing));
     }
+    let mut dictionary = Dictionary::default();
+    let mut known_to = 0;
+    for (place, entry) in blocks.iter().enumerate() {
+        if entry.kind != BlockKind::Dictionary as u16 {
+            continue;
+        }
+        let block = segment.indexed(place, entry)?;
+        dictionary
+            .decode(segment.payload())
+            .map_err(|problem| segment.damaged_block(&block, BlockFault::Payload(problem)))?;
+        known_to = place;
+    }
     // What a Frames block adds comes again in the Dictionary block behind it, except at the end.
-    let last_frames = index
+    let last_frames = blocks
         .iter()
-        .rfind(|entry| is(entry, BlockKind::Frames))
-        .filter(|entry| entry.offset > known_to);
-    if let Some(entry) = last_frames {
-        segment.offset = entry.offset;
-        let block = segment.block_at(entry.offset)?;
-        block
-            .and_then(|block| {
-                walk(&block, segment.payload(), |header, frame| {
-                    if let Some(added) = dictionary.news_in(header, frame) {
-                        dictionary.merge(&added);
-                    }
-                })
-            })
-            .map_err(|fault| segment.damaged(fault))?;
+        .enumerate()
+        .rfind(|(_, entry)| entry.kind == BlockKind::Frames as u16)
+        .filter(|(place, _)| *place > known_to);
+    if let Some((place, entry)) = last_frames {
+        let block = segment.indexed(place, entry)?;
+        walk(&block, segment.payload(), |header, frame| {
+            if let Some(added) = dictionary.news_in(header, frame) {
+                dictionary.merge(&added);
+            }
+        })
+        .map_err(|fault| segment.damaged_block(&block, fault))?;
     }
     Ok(dictionary)
 }

@@ -12,6 +12,14 @@ pub(crate) struct FrameAt<'a> {
     pub(crate) next: usize,
 }
 
+#[cold]
+fn frame_fault(at: usize, problem: &'static str) -> BlockFault {
+    BlockFault::Frame {
+        at: at as u32,
+        problem,
+    }
+}
+
 /// The frame at byte `at` of a Frames block's payload, which must have sequence `expected` and a
 /// time stamp of at least `timestamp`.
 #[inline]
@@ -21,12 +29,11 @@ pub(crate) fn frame_at(
     expected: u64,
     timestamp: u64,
 ) -> Result<FrameAt<'_>, BlockFault> {
-    let fault = |problem| BlockFault::Frame {
-        at: at as u32,
-        problem,
-    };
-    let rest = block.get(at..).unwrap_or_default();
-    let Some((head, body)) = rest.split_first_chunk::<FRAME_HEADER_BYTES>() else {
+    let fault = |problem| frame_fault(at, problem);
+    let Some((head, body)) = block
+        .get(at..)
+        .and_then(|rest| rest.split_first_chunk::<FRAME_HEADER_BYTES>())
+    else {
         return Err(fault("the block ends inside its header"));
     };
     let header = FrameHeader::from_bytes(head);
@@ -44,7 +51,11 @@ pub(crate) fn frame_at(
     if header.flags().contains(Flags::EXTERNAL) {
         return Err(fault("it carries the flag of a payload outside the frame"));
     }
-    if padding.iter().any(|&byte| byte != 0) {
+    // At most seven bytes: the upper ones of the last word.
+    if !padding.is_empty()
+        && let Some(last) = padded.last_chunk::<8>()
+        && u64::from_le_bytes(*last) >> (8 * (8 - padding.len())) != 0
+    {
         return Err(fault("the padding after its payload is not zero"));
     }
     Ok(FrameAt {
@@ -52,4 +63,29 @@ pub(crate) fn frame_at(
         payload,
         next: at + size,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_byte_of_padding_must_be_zero_and_none_of_a_payload() {
+        for length in 0..=17_usize {
+            let descriptor = FrameHeader::descriptor_word(7, 1, length, Flags::NONE);
+            let header = FrameHeader::new(1, 5, 9, 3, 1, descriptor);
+            let mut block = header.to_bytes().to_vec();
+            block.extend(vec![0xFF; length]);
+            block.resize(frame_bytes_on_disk(length), 0);
+            let found = frame_at(&block, 0, 5, 9).map(|frame| (frame.payload.len(), frame.next));
+            assert_eq!(found, Ok((length, block.len())));
+            for at in FRAME_HEADER_BYTES + length..block.len() {
+                for bit in [1, 0x80] {
+                    let mut wrong = block.clone();
+                    wrong[at] = bit;
+                    assert!(frame_at(&wrong, 0, 5, 9).is_err(), "{length} {at} {bit}");
+                }
+            }
+        }
+    }
 }

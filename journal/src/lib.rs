@@ -86,6 +86,7 @@ mod watch;
 mod writer;
 
 pub use agent::{JOURNAL_CONSUMER, JournalAgent};
+pub use ahead::verify_threads;
 pub use config::{JournalConfig, SyncPolicy, WhenStopped, WriteMode};
 pub use dictionary::{Dictionary, MAX_DICTIONARY_BYTES};
 pub use digest::{Digest, digest, digest_in};

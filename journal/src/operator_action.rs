@@ -15,7 +15,7 @@ use selvedge_fabric::Fabric;
 use selvedge_fabric::host::process::ProcessIdentity;
 use selvedge_fabric::shared::text::cut_text;
 use std::collections::BTreeSet;
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -86,15 +86,28 @@ pub fn announce_action(root: &Path, action: Action, detail: &str) -> Result<(), 
         .first_chunk::<8>()
         .map_or(0, |front| u64::from_le_bytes(*front));
     let file = format!("{:020}-{id:016x}{SUFFIX}", activity.at);
+    put(&directory, &file, |opened| opened.write_all(&bytes))
+        .map_err(io_error("leave word in", &name))
+}
+
+/// Makes a file in `directory`: whole, or not at all.
+fn put(
+    directory: &Path,
+    file: &str,
+    write: impl FnOnce(&mut File) -> io::Result<()>,
+) -> io::Result<()> {
     let unnamed = directory.join(format!(".{file}"));
-    OpenOptions::new()
+    let mut opened = OpenOptions::new()
         .write(true)
         .create_new(true)
         .mode(0o644)
-        .open(&unnamed)
-        .and_then(|mut opened| opened.write_all(&bytes))
-        .and_then(|()| fs::rename(&unnamed, directory.join(file)))
-        .map_err(io_error("leave word in", &name))
+        .open(&unnamed)?;
+    let put = write(&mut opened).and_then(|()| fs::rename(&unnamed, directory.join(file)));
+    if put.is_err() {
+        // It counts among those that wait, and nobody else would take it away.
+        let _ = fs::remove_file(&unnamed);
+    }
+    put
 }
 
 /// The oldest actions that wait in these directories, without those that are recorded and `staying`
@@ -229,6 +242,24 @@ mod tests {
             );
             assert_eq!(recorded_id(&one.activity), Some(one.id));
         }
+    }
+
+    #[test]
+    fn an_action_that_cannot_be_written_leaves_nothing_behind() {
+        let root = tempfile::tempdir().unwrap();
+        let there = || fs::read_dir(root.path()).unwrap().count();
+        let half = |file: &mut File| {
+            file.write_all(b"half")?;
+            Err(io::ErrorKind::StorageFull.into())
+        };
+        assert!(put(root.path(), "one", half).is_err());
+        assert_eq!(there(), 0);
+        fs::create_dir(root.path().join("one")).unwrap();
+        assert!(put(root.path(), "one", |_| Ok(())).is_err());
+        assert_eq!(there(), 1);
+        put(root.path(), "two", |file| file.write_all(b"whole")).unwrap();
+        assert_eq!(fs::read(root.path().join("two")).unwrap(), b"whole");
+        assert_eq!(there(), 2);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use crate::format::{Activity, BlockKind, ClockRecord, SegmentName};
 use crate::record::Record;
 use crate::recovery::check_numbers;
 use crate::segment::{SegmentReader, list_segments};
-use crate::segment_index::index_of;
+use crate::segment_index::blocks_of;
 use crate::storage::{DirectoryStorage, Storage};
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -70,17 +70,15 @@ pub(crate) fn records_of(
     show: &mut dyn FnMut(PlacedRecord) -> ControlFlow<()>,
 ) -> Result<ControlFlow<()>, JournalError> {
     let mut segment = SegmentReader::open(storage, name, false)?;
-    for entry in index_of(&mut segment, storage)? {
+    for (place, entry) in blocks_of(&mut segment)?.iter().enumerate() {
         let kind = BlockKind::from_code(entry.kind);
         let wanted = matches!(kind, Some(BlockKind::Clock | BlockKind::Activity));
         if !wanted || entry.first_sequence < from_sequence {
             continue;
         }
-        segment.offset = entry.offset;
-        let record = segment
-            .block_at(entry.offset)?
-            .and_then(|_| decode(kind, segment.payload()))
-            .map_err(|fault| segment.damaged(fault))?;
+        let block = segment.indexed(place, entry)?;
+        let record = decode(kind, segment.payload())
+            .map_err(|fault| segment.damaged_block(&block, fault))?;
         let shown = show(PlacedRecord {
             next_sequence: entry.first_sequence,
             timestamp: entry.first_timestamp,

@@ -272,7 +272,8 @@ impl JournalPositions {
     /// Says where the journal writes, and how much of its disk should stay free.
     pub(crate) fn set_disk(&self, directory: &OsStr, reserve_bytes: u64) {
         self.store(RESERVE, reserve_bytes);
-        // Nobody reads half of a path: its length is 0 meanwhile.
+        // Whoever begins to read now finds no path. Who had begun may get some of the old one and
+        // some of the new: it is there for people and gauges, and is read again.
         self.store(DIRECTORY_BYTES, 0);
         let bytes = directory.as_bytes();
         if bytes.len() > MAX_DIRECTORY_BYTES {

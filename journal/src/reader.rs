@@ -11,8 +11,8 @@ use crate::segment::{Chain, SegmentReader, Step, list_segments};
 use crate::segment_index::index_of;
 use crate::storage::{DirectoryStorage, Storage};
 use crate::tail::{Tail, TailState, examine};
-use selvedge_fabric::frame::FrameHeader;
 use selvedge_fabric::frame::system::FIRST_SYSTEM_TYPE;
+use selvedge_fabric::frame::{FRAME_HEADER_BYTES, FrameHeader};
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
@@ -226,36 +226,33 @@ impl JournalReader {
     /// index does not fit the blocks, everything stays.
     fn jump_by_index(&mut self, sequence: u64) -> Result<(), JournalError> {
         let index = index_of(&mut self.segment, &*self.storage)?;
-        let frames = BlockKind::Frames as u16;
-        let Some(target) = index
-            .iter()
-            .rev()
-            .find(|entry| entry.kind == frames && entry.first_sequence <= sequence)
-        else {
+        let Some(target) = index.iter().rposition(|entry| {
+            entry.kind == BlockKind::Frames as u16 && entry.first_sequence <= sequence
+        }) else {
             return Ok(());
         };
         let mut dictionary = Dictionary::default();
-        for entry in &index {
-            if entry.kind != BlockKind::Dictionary as u16 || entry.offset >= target.offset {
+        for (place, entry) in index.iter().enumerate().take(target + 1) {
+            let named = entry.kind == BlockKind::Dictionary as u16;
+            if !named && place < target {
                 continue;
             }
-            let Ok(_) = self.segment.block_at(entry.offset)? else {
-                return Ok(());
+            let block = match self.segment.indexed(place, entry) {
+                Ok(block) => block,
+                // Found in order, it is told.
+                Err(JournalError::Damaged { .. }) => return Ok(()),
+                Err(error) => return Err(error),
             };
-            if dictionary.decode(self.segment.payload()).is_err() {
+            if place == target {
+                self.segment.offset = entry.offset;
+                self.segment.chain = Chain::before(&block);
+                self.sequence = block.first_sequence;
+                self.timestamp = block.first_timestamp;
+            } else if dictionary.decode(self.segment.payload()).is_err() {
                 return Ok(());
             }
         }
-        if let Ok(block) = self.segment.block_at(target.offset)?
-            && block.kind == frames
-            && block.first_sequence == target.first_sequence
-        {
-            self.segment.offset = target.offset;
-            self.segment.chain = Chain::before(&block);
-            self.dictionary = dictionary;
-            self.sequence = block.first_sequence;
-            self.timestamp = block.first_timestamp;
-        }
+        self.dictionary = dictionary;
         Ok(())
     }
 
@@ -267,16 +264,43 @@ impl JournalReader {
     /// # Errors
     /// [`JournalError::Damaged`] or [`JournalError::Segment`] for anything wrong: a CRC, a broken
     /// chain, a gap, a missing segment. Nothing is skipped; asked again, the answer is the same.
+    #[inline]
     #[allow(clippy::should_implement_trait)] // A lending iterator: the payload is borrowed.
     pub fn next(&mut self) -> Result<Option<(FrameHeader, &[u8])>, JournalError> {
-        let Some((header, place)) = self.advance_frame()? else {
+        let found = match self.frame_in_block() {
+            Some(found) => Some(found),
+            None => self.advance_frame()?,
+        };
+        let Some((header, place)) = found else {
             return Ok(None);
         };
-        let payload = self.segment.payload().get(place).unwrap_or_default();
-        Ok(Some((header, payload)))
+        Ok(Some((header, self.segment.payload_at(place))))
     }
 
+    /// The next frame where it is an ordinary one of the block that is being read: right, wanted,
+    /// and of no type that gives names. Everything else is for [`Self::advance_frame`], which
+    /// looks at it again.
     #[inline]
+    fn frame_in_block(&mut self) -> Option<(FrameHeader, Range<usize>)> {
+        self.block.as_ref()?;
+        let payload = self.segment.payload_or_none()?;
+        let frame = frame_at(payload, self.at, self.sequence, self.timestamp).ok()?;
+        let header = frame.header;
+        let names = header.message_type() >= FIRST_SYSTEM_TYPE
+            || self.dictionary.is_directory(header.message_type());
+        if names || header.sequence() < self.from || header.timestamp() < self.from_time {
+            return None;
+        }
+        let start = self.at + FRAME_HEADER_BYTES;
+        self.at = frame.next;
+        // It is the frame's own, of 48 bits.
+        self.sequence += 1;
+        self.timestamp = header.timestamp();
+        Some((header, start..start + header.length()))
+    }
+
+    /// The next frame, whatever it takes to come to it.
+    #[cold]
     fn advance_frame(&mut self) -> Result<Option<(FrameHeader, Range<usize>)>, JournalError> {
         loop {
             if let Some(block) = &self.block {
@@ -291,7 +315,7 @@ impl JournalReader {
                     {
                         self.dictionary.merge(&added);
                     }
-                    let start = self.at + selvedge_fabric::frame::FRAME_HEADER_BYTES;
+                    let start = self.at + FRAME_HEADER_BYTES;
                     self.at = frame.next;
                     self.sequence = header.sequence().saturating_add(1);
                     self.timestamp = header.timestamp();
@@ -311,15 +335,9 @@ impl JournalReader {
         }
     }
 
-    #[cold]
+    /// An error that names a block of the segment that is being read.
     pub(crate) fn damaged_block(&self, block: &BlockHeader, fault: BlockFault) -> JournalError {
-        JournalError::Damaged {
-            file: self.segment.file_name.clone(),
-            block: block.block_number,
-            offset: block.offset,
-            sequence: block.first_sequence,
-            fault,
-        }
+        self.segment.damaged_block(block, fault)
     }
 
     /// The payload of the next Frames block and its header; frames before `from` included.

@@ -218,7 +218,8 @@ pub(crate) fn walk(
             return Err(BlockFault::Header("first time stamp"));
         }
         at = frame.next;
-        sequence = sequence.saturating_add(1);
+        // It is the frame's own, of 48 bits.
+        sequence += 1;
         timestamp = frame.header.timestamp();
     }
     if sequence != block.last_sequence.saturating_add(1) {

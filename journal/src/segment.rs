@@ -1,4 +1,5 @@
-//! Reading the blocks of one segment: the one place that checks a block's bytes.
+//! Reading the blocks of one segment, each checked by its bytes, its place and its chain. What
+//! [`ahead`](crate::ahead) has found right by its bytes and place is not looked at again.
 
 use crate::ahead::{Ahead, Checkers};
 use crate::error::{JournalError, io_error};
@@ -252,7 +253,23 @@ impl SegmentReader {
     /// The payload of the block that was read last.
     #[inline]
     pub(crate) fn payload(&self) -> &[u8] {
-        self.window.get(self.payload.clone()).unwrap_or_default()
+        self.payload_or_none().unwrap_or_default()
+    }
+
+    /// As [`Self::payload`], for whoever asks for every frame: with a branch that is never taken
+    /// instead of a choice that always costs.
+    #[inline]
+    pub(crate) fn payload_or_none(&self) -> Option<&[u8]> {
+        self.window.get(self.payload.clone())
+    }
+
+    /// A part of that payload, which has been found in it.
+    #[inline]
+    pub(crate) fn payload_at(&self, part: Range<usize>) -> &[u8] {
+        let start = self.payload.start;
+        self.window
+            .get(start + part.start..start + part.end)
+            .unwrap_or_default()
     }
 
     /// Bytes from `offset` on: at least `need`, unless the file ends before.
@@ -381,6 +398,41 @@ impl SegmentReader {
                 }
                 Err(fault) => return Ok(Step::End(fault)),
             }
+        }
+    }
+
+    /// The block that entry number `place` of the segment's index names: whole, and as it says.
+    /// [`Self::payload`] is then its payload.
+    pub(crate) fn indexed(
+        &mut self,
+        place: usize,
+        entry: &IndexEntry,
+    ) -> Result<BlockHeader, JournalError> {
+        let number = self.header.first_block.saturating_add(place as u64);
+        let block = self.block_at(entry.offset)?.and_then(|block| {
+            match block.block_number == number && index_entry(&block) == *entry {
+                true => Ok(block),
+                false => Err(BlockFault::NotIndexed),
+            }
+        });
+        block.map_err(|fault| JournalError::Damaged {
+            file: self.file_name.clone(),
+            block: number,
+            offset: entry.offset,
+            sequence: entry.first_sequence,
+            fault,
+        })
+    }
+
+    /// An error that names a block that was read.
+    #[cold]
+    pub(crate) fn damaged_block(&self, block: &BlockHeader, fault: BlockFault) -> JournalError {
+        JournalError::Damaged {
+            file: self.file_name.clone(),
+            block: block.block_number,
+            offset: block.offset,
+            sequence: block.first_sequence,
+            fault,
         }
     }
 

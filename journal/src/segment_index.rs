@@ -5,11 +5,11 @@
 //! one before. They are read without the payloads, which takes a small part of the time that
 //! reading all of the segment takes, and what was found is kept in a file beside the segment
 //! where the directory can be written and no writer is at work in it. That file is never needed,
-//! and never believed beyond what the segment itself says.
+//! and serves to find frames only: to seek, and never to list what is in a segment.
 
 use crate::error::JournalError;
 use crate::format::{
-    BlockHeader, Hash, INDEX_ENTRY_BYTES, IndexEntry, MAX_INDEX_ENTRIES, SegmentName,
+    BlockHeader, BlockKind, Hash, INDEX_ENTRY_BYTES, IndexEntry, MAX_INDEX_ENTRIES, SegmentName,
     block_bytes_on_disk,
 };
 use crate::segment::{Chain, SegmentReader, decode_index, index_entry};
@@ -23,8 +23,8 @@ const VERSION: u32 = 1;
 /// Blocks from which on it is worth keeping what was found: fewer are read again in no time.
 const WORTH_KEEPING: usize = 64;
 
-/// Broken blocks at the end of a segment behind which a whole one is looked for: more than a
-/// writer has under way at once.
+/// Broken blocks at the end of a segment behind which a whole one is looked for, to learn what was
+/// durable. Where there are more, every block from the first on is checked.
 const MAX_TORN: usize = 64;
 
 /// Headers that are asked for ahead.
@@ -60,8 +60,34 @@ struct Found {
     chain: Chain,
 }
 
-/// The blocks of `segment`: from its own index where it has a whole one, else from their headers.
-/// What a crash may have left incomplete is not in it.
+impl Found {
+    /// None yet.
+    fn none(segment: &SegmentReader) -> Self {
+        Found {
+            entries: Vec::new(),
+            offset: segment.first_block_offset(),
+            chain: segment.first_chain(),
+        }
+    }
+}
+
+/// The blocks of `segment`, as the segment itself has them: from its own index where it has a
+/// whole one, else from their headers. What a crash may have left incomplete is not in it.
+///
+/// For whoever must not miss a block: a file beside the segment could leave one out, and nothing
+/// but the headers would show it.
+pub(crate) fn blocks_of(segment: &mut SegmentReader) -> Result<Vec<IndexEntry>, JournalError> {
+    if let Some(entries) = segment.index()? {
+        return Ok(entries);
+    }
+    let mut found = Found::none(segment);
+    let headers = skim(segment, &mut found)?;
+    cut_to_whole(segment, &mut found.entries, 0, &headers)?;
+    Ok(found.entries)
+}
+
+/// As [`blocks_of`], but goes on from the file beside the segment, and keeps one there: to find
+/// where to read on from.
 pub(crate) fn index_of(
     segment: &mut SegmentReader,
     storage: &dyn Storage,
@@ -69,11 +95,7 @@ pub(crate) fn index_of(
     if let Some(entries) = segment.index()? {
         return Ok(entries);
     }
-    let mut found = kept(segment, storage)?.unwrap_or_else(|| Found {
-        entries: Vec::new(),
-        offset: segment.first_block_offset(),
-        chain: segment.first_chain(),
-    });
+    let mut found = kept(segment, storage)?.unwrap_or_else(|| Found::none(segment));
     let before = found.entries.len();
     let hashes = skim(segment, &mut found)?;
     let last = cut_to_whole(segment, &mut found.entries, before, &hashes)?;
@@ -102,10 +124,12 @@ fn skim(segment: &SegmentReader, found: &mut Found) -> Result<Vec<BlockHeader>, 
         found.offset += bytes;
         found.chain.advance(&header);
         headers.push(header);
-        // Under load one block is as large as the other: the disk can fetch several at once. Where
-        // they are not, nobody knows where to look.
-        if bytes != stride {
-            stride = bytes;
+        // Under load one block of frames is as large as the other: the disk can fetch several at
+        // once. Where they are not, nobody knows where to look. Blocks of other kinds say nothing:
+        // a new segment begins with two that are equal because they are empty.
+        let frames = header.kind == BlockKind::Frames as u16;
+        if !frames || bytes != stride {
+            stride = if frames { bytes } else { 0 };
             asked = false;
             continue;
         }
@@ -168,9 +192,10 @@ fn kept(segment: &mut SegmentReader, storage: &dyn Storage) -> Result<Option<Fou
             let mut chain = Chain::before(&block);
             chain.advance(&block);
             let bytes = block_bytes_on_disk(block.payload_bytes as usize, segment.alignment());
-            Some(Found {
-                offset: last.offset + bytes as u64,
+            let offset = last.offset + bytes as u64;
+            (offset == header.covered).then_some(Found {
                 entries,
+                offset,
                 chain,
             })
         }

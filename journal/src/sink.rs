@@ -47,6 +47,8 @@ pub(crate) struct Sink {
     /// Holds blocks without frames.
     scratch: BlockBuffer,
     payload: Vec<u8>,
+    /// Where the last record, clock or activity, ends: number of the block behind it.
+    records_end: u64,
     unsynced_bytes: u64,
     last_sync: Instant,
     sync_failed: bool,
@@ -88,7 +90,8 @@ impl Sink {
                 .map_err(io_error("remove", TEMPORARY_NAME))?;
         }
         for name in names.iter().filter(|name| is_unfinished(name)) {
-            // Nobody is at it: who writes an index makes sure that there is no writer.
+            // Who writes an index looks first whether there is a writer: this one was killed over it,
+            // or finds its file gone when it names it. One that comes later harms nobody.
             let _ = storage.remove(name);
         }
         let mut sink = Sink {
@@ -112,6 +115,7 @@ impl Sink {
             prepared: None,
             scratch: BlockBuffer::new(4096),
             payload: Vec::new(),
+            records_end: 0,
             unsynced_bytes: 0,
             last_sync: Instant::now(),
             sync_failed: false,
@@ -209,6 +213,8 @@ impl Sink {
         }
         let sequence = self.chain.sequence.saturating_sub(1);
         self.durable_blocks = self.chain.block_number;
+        // A record behind that is gone.
+        self.records_end = 0;
         self.positions.set_recorded(sequence);
         self.positions.set_durable(sequence);
         Ok(())
@@ -371,7 +377,19 @@ impl Sink {
         payload: &[u8],
     ) -> Result<(), JournalError> {
         self.begin_block()?;
-        self.put_payload(kind, payload)
+        self.put_payload(kind, payload)?;
+        self.records_end = self.chain.block_number;
+        Ok(())
+    }
+
+    /// Whether a record waits to become durable, among the blocks with a number below `written`.
+    pub(crate) fn record_waits(&self, written: u64) -> bool {
+        self.records_end.min(written) > self.durable_blocks
+    }
+
+    /// The number of the block that comes next.
+    pub(crate) fn next_block(&self) -> u64 {
+        self.chain.block_number
     }
 
     /// Leaves out the frames up to `last_sequence`, and says so.
@@ -408,8 +426,7 @@ impl Sink {
             .map(|segment| Arc::clone(&segment.file))
     }
 
-    /// Takes note that blocks below `blocks` and frames up to `sequence` are durable, and how
-    /// many bytes are written but not yet synced.
+    /// Takes note that blocks below `blocks` and frames up to `sequence` are durable.
     pub(crate) fn note_durable(&mut self, blocks: u64, sequence: u64) {
         self.durable_blocks = self.durable_blocks.max(blocks);
         if sequence > self.positions.durable() {

@@ -188,7 +188,10 @@ impl JournalWriter {
     }
 
     /// Writes a record that belongs beside the stream: of kind Clock or Activity. With a helper
-    /// thread it is written soon; false when too many wait already.
+    /// thread it is written soon; false when too many wait already. It becomes durable as frames
+    /// do, whether any come or not; but it does not count for [`SyncPolicy::EveryBytes`].
+    ///
+    /// [`SyncPolicy::EveryBytes`]: crate::SyncPolicy::EveryBytes
     ///
     /// # Errors
     /// [`JournalError::Stopped`], or inline the disk's error itself.
@@ -196,7 +199,11 @@ impl JournalWriter {
         let (kind, payload) = record.encode();
         self.flush()?;
         match &mut self.back {
-            Back::Inline(sink) => sink.put_record(kind, &payload).map(|()| true),
+            Back::Inline(sink) => {
+                sink.put_record(kind, &payload)?;
+                sink.sync_if_due()?;
+                Ok(true)
+            }
             Back::Helper(helper) => Ok(helper.record(kind, payload)),
             Back::Closed => Ok(false),
         }

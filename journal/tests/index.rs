@@ -345,3 +345,30 @@ fn a_segment_that_is_retired_takes_its_index_file_along() {
     assert!(!retain_in(&storage, &options).unwrap().is_empty());
     assert_eq!(index_files(&storage), [] as [String; 0]);
 }
+
+/// The file's own hash, computed again.
+fn reseal(content: &mut [u8]) {
+    content[80..112].fill(0);
+    let hash = blake3::hash(content);
+    content[80..112].copy_from_slice(hash.as_bytes());
+}
+
+/// Whole in itself, but not of the blocks that are there.
+#[test]
+fn an_index_file_that_ends_elsewhere_is_not_gone_on_from() {
+    let storage = unsealed();
+    assert_eq!(answers(in_memory(&storage)), right());
+    let file = index_files(&storage).remove(0);
+    let whole = storage.content(&file).unwrap();
+    let mut forged = whole.clone();
+    reseal(&mut forged);
+    assert_eq!(forged, whole);
+    for (at, change) in [(40, 64_u8), (41, 1)] {
+        let mut forged = whole.clone();
+        forged[at] ^= change;
+        reseal(&mut forged);
+        storage.put(&file, &forged);
+        assert_eq!(answers(in_memory(&storage)), right());
+        assert_eq!(storage.content(&file).unwrap(), whole, "{at}: mended");
+    }
+}

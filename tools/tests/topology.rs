@@ -4,6 +4,7 @@ mod common;
 
 use common::{Place, producer, quote, wait_for};
 use nix::sys::signal::Signal;
+use selvedge_journal::JournalView;
 use std::path::PathBuf;
 
 /// A topology file of this place, with agents that make way for each other.
@@ -68,6 +69,67 @@ fn a_fabric_goes_up_survives_a_kill_and_comes_down_in_order() {
     assert!(verified.contains("every byte is right"), "{verified}");
     assert!(place.ok(&["down", "day", "--remove"]).contains("removed"));
     assert!(place.ok(&["ls"]).contains("no fabrics"));
+}
+
+#[test]
+fn a_killed_journal_is_started_again_and_misses_nothing() {
+    let place = Place::new();
+    let (file, disk) = topology(&place, "kept", "");
+    let file = file.to_str().expect("a path in UTF-8");
+    place.ok(&["up", file]);
+    let fabric = place.attach("kept");
+    let mut feed = producer(&fabric, "feed");
+    let journal = || {
+        fabric
+            .gating_consumers()
+            .into_iter()
+            .find(|entry| entry.name == "journal" && entry.process.is_alive())
+            .map(|entry| entry.process)
+    };
+    let recorded_all = || {
+        let view = JournalView::attach(&fabric).ok()?;
+        (view.recorded() + 1 >= fabric.next_sequence()).then_some(())
+    };
+    let mut sent = 0;
+    for _ in 0..3 {
+        // Its start is in the journal where something that it read is.
+        quote(&mut feed, sent);
+        sent += 1;
+        wait_for("a message in the journal", recorded_all);
+        for _ in 0..50 {
+            quote(&mut feed, sent);
+            sent += 1;
+        }
+        let killed = wait_for("the journal", journal);
+        let pid = nix::unistd::Pid::from_raw(killed.pid as i32);
+        nix::sys::signal::kill(pid, Signal::SIGKILL).expect("it can be killed");
+        // Whether it is there or not, the fabric goes on.
+        for _ in 0..50 {
+            quote(&mut feed, sent);
+            sent += 1;
+        }
+        wait_for("the next journal", || {
+            journal().filter(|process| *process != killed)
+        });
+        wait_for("everything in the journal", recorded_all);
+    }
+    drop(feed);
+    place.ok(&["down", file]);
+
+    let journal = disk.path().join("journal");
+    let journal = journal.to_str().expect("a path in UTF-8");
+    let verified = place.ok(&["journal", "verify", journal]);
+    assert!(verified.contains("every byte is right"), "{verified}");
+    let lines = place.ok(&["journal", "query", journal, "--type", "test.quote"]);
+    let prices: Vec<f64> = lines
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).expect("JSON"))
+        .map(|row| row["fields"]["price"].as_f64().expect("a number"))
+        .collect();
+    let expected: Vec<f64> = (0..sent).map(|price| price as f64 / 10_000.0).collect();
+    assert_eq!(prices, expected);
+    let lines = place.ok(&["journal", "query", journal, "--activities"]);
+    assert_eq!(lines.matches("\"WriterStarted\"").count(), 4, "{lines}");
 }
 
 #[test]

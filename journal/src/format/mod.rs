@@ -40,5 +40,5 @@ pub const fn block_bytes_on_disk(payload: usize, alignment: usize) -> usize {
 /// Bytes that a frame with this much payload takes in a Frames block: header and payload, padded
 /// with zeros to 8 bytes.
 pub const fn frame_bytes_on_disk(payload: usize) -> usize {
-    selvedge_fabric::frame::FRAME_HEADER_BYTES + payload.next_multiple_of(8)
+    selvedge_fabric::frame::FRAME_HEADER_BYTES + ((payload + 7) & !7)
 }

@@ -43,11 +43,12 @@ struct Entry {
     written: bool,
 }
 
-/// What a block brings about that is not durable.
+/// What a sync makes durable.
 #[derive(Clone, Copy)]
 struct SyncUnderWay {
-    /// Blocks with a number below this, and frames up to this sequence, are covered by it.
+    /// Blocks with a number below this.
     blocks: u64,
+    /// Frames up to this sequence.
     sequence: u64,
 }
 
@@ -436,8 +437,16 @@ impl Pipeline {
         self.entries.iter().take_while(|entry| entry.written)
     }
 
+    /// Blocks with a number below this are written: of frames, and the others between them, which
+    /// are written here before anything else is done.
+    fn written_blocks(&self) -> u64 {
+        let unwritten = self.entries.iter().find(|entry| !entry.written);
+        unwritten.map_or_else(|| self.sink.next_block(), |entry| entry.number)
+    }
+
     fn has_unsynced(&self) -> bool {
         self.entries.front().is_some_and(|entry| entry.written)
+            || self.sink.record_waits(self.written_blocks())
     }
 
     /// Starts a sync if one is due and none is under way; what is written meanwhile waits for the
@@ -469,28 +478,31 @@ impl Pipeline {
         let Some(file) = self.sink.open_file() else {
             return Ok(());
         };
-        let covered = self.written_prefix().last().map(|last| SyncUnderWay {
-            blocks: last.number + 1,
-            sequence: last.last_sequence,
+        self.sync = Some(SyncUnderWay {
+            blocks: self.written_blocks(),
+            // Of records alone none.
+            sequence: self
+                .written_prefix()
+                .last()
+                .map_or(0, |last| last.last_sequence),
         });
         self.sync_wanted &= self.writing > 0 || !self.work.is_empty();
         self.last_sync = Instant::now();
-        self.sync = covered;
         send(&self.jobs, Job::Sync { file })
     }
 
     fn synced(&mut self, result: io::Result<()>) -> Result<(), JournalError> {
-        let covered = self.sync.take();
+        let made = self.sync.take();
         if let Err(source) = result {
             // The kernel may have dropped what was written: it counts no more.
             self.sink.note_failed_sync();
             return Err(io_error("sync", "the open segment")(source));
         }
-        if let Some(covered) = covered
+        if let Some(made) = made
             && self.failed.is_none()
         {
-            self.sink.note_durable(covered.blocks, covered.sequence);
-            self.release(covered.blocks);
+            self.sink.note_durable(made.blocks, made.sequence);
+            self.release(made.blocks);
         }
         Ok(())
     }
@@ -614,7 +626,8 @@ mod tests {
     use crate::identity::JournalIdentity;
     use crate::positions::JournalPositions;
     use crate::staging::SlotMemory;
-    use crate::storage::{MemoryStorage, write_all};
+    use crate::storage::MemoryStorage;
+    use crate::writer::workers::done;
     use crossbeam_channel::bounded;
     use selvedge_fabric::frame::{Flags, FrameHeader};
 
@@ -629,53 +642,21 @@ mod tests {
         }
     }
 
-    /// What a worker answers to a job.
-    fn work_on(job: Job) -> Event {
-        match job {
-            Job::Examine { number, mut block } => {
-                block.examine();
-                Event::Examined { number, block }
-            }
-            Job::Write {
-                ticket,
-                block,
-                alignment,
-                file,
-                offset,
-            } => Event::Written {
-                ticket,
-                result: write_all(&*file, block.closed_bytes(alignment), offset),
-                block,
-            },
-            Job::Sync { file } => Event::Synced(file.sync()),
-            Job::Prepare { storage, bytes } => {
-                Event::Prepared(storage.create(crate::format::TEMPORARY_NAME, bytes))
-            }
-        }
+    /// What the appender and the workers hold of a pipeline.
+    struct Ends {
+        events: Sender<Event>,
+        free: Receiver<BlockBuffer>,
+        work: Receiver<Job>,
     }
 
-    /// Appender, workers and helper take turns in an order drawn by `seed`. Whenever the helper
-    /// has nothing left to take and the appender has no slot, something must be under way: else
-    /// nobody would ever wake anybody again. How often the appender had no slot.
-    fn nobody_waits_for_nobody(seed: u64) -> u32 {
-        let mut random = Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
-        let slots = 2 + random.below(8) as usize;
-        let limits = Limits {
-            depth: 1 + random.below(4) as usize,
-            examining: 1 + random.below(3) as usize,
-        };
+    fn pipeline(sync: SyncPolicy, slots: usize, limits: Limits) -> (Pipeline, Ends) {
         let config = JournalConfig {
             block_bytes: 4096,
             block_alignment: 64,
             // Never full: sealing waits for the workers, which are not threads here.
             segment_bytes: 4 << 20,
             buffers: slots,
-            sync: match seed % 4 {
-                0 => SyncPolicy::OnlyAtClose,
-                1 => SyncPolicy::EveryBytes(6_000),
-                2 => SyncPolicy::EveryInterval(Duration::from_secs(3_600)),
-                _ => SyncPolicy::EveryBlock,
-            },
+            sync,
             mode: WriteMode::HelperThread,
             clock: || 1,
             ..JournalConfig::default()
@@ -697,7 +678,76 @@ mod tests {
         }
         let (jobs, work) = bounded(slots + 8);
         let shared = Arc::new(Shared::default());
-        let mut pipeline = Pipeline::new(sink, queue, jobs, give_back, shared, limits);
+        let pipeline = Pipeline::new(sink, queue, jobs, give_back, shared, limits);
+        let ends = Ends { events, free, work };
+        (pipeline, ends)
+    }
+
+    fn push(block: &mut BlockBuffer, sequence: u64) {
+        let descriptor = FrameHeader::descriptor_word(7, 1, 64, Flags::NONE);
+        let header = FrameHeader::new(1, sequence, sequence, 3, sequence, descriptor);
+        block.push_frame(&header, &[5; 64]);
+    }
+
+    /// A sync covers a record only where every block before it is written.
+    #[test]
+    fn a_record_behind_a_block_that_is_being_written_is_not_called_durable() {
+        let limits = Limits {
+            depth: 2,
+            examining: 2,
+        };
+        let (mut pipeline, ends) = pipeline(SyncPolicy::EveryBlock, 8, limits);
+        for sequence in 1..=2 {
+            let mut block = ends.free.recv().unwrap();
+            push(&mut block, sequence);
+            pipeline.take(Event::Block(block)).unwrap();
+        }
+        let record = Event::Record(BlockKind::Activity, Vec::new());
+        pipeline.take(record).unwrap();
+        pipeline.advance().unwrap();
+        for _ in 0..2 {
+            pipeline.take(done(ends.work.recv().unwrap())).unwrap();
+        }
+        pipeline.advance().unwrap();
+        let (first, second) = (ends.work.recv().unwrap(), ends.work.recv().unwrap());
+        assert!(pipeline.sink.record_waits(u64::MAX) && !pipeline.has_unsynced());
+        for write in [first, second] {
+            assert!(pipeline.sink.record_waits(u64::MAX));
+            pipeline.take(done(write)).unwrap();
+            pipeline.advance().unwrap();
+            let sync = ends.work.try_recv().unwrap();
+            assert!(matches!(sync, Job::Sync { .. }));
+            pipeline.take(done(sync)).unwrap();
+        }
+        assert!(!pipeline.sink.record_waits(u64::MAX));
+        assert_eq!(pipeline.sink.positions().durable(), 2);
+        // Alone it makes a sync due, and once.
+        let record = Event::Record(BlockKind::Activity, Vec::new());
+        pipeline.take(record).unwrap();
+        pipeline.advance().unwrap();
+        pipeline.take(done(ends.work.try_recv().unwrap())).unwrap();
+        pipeline.advance().unwrap();
+        assert!(ends.work.is_empty() && !pipeline.sink.record_waits(u64::MAX));
+        assert_eq!(pipeline.sink.positions().durable(), 2);
+    }
+
+    /// Appender, workers and helper take turns in an order drawn by `seed`. Whenever the helper
+    /// has nothing left to take and the appender has no slot, something must be under way: else
+    /// nobody would ever wake anybody again. How often the appender had no slot.
+    fn nobody_waits_for_nobody(seed: u64) -> u32 {
+        let mut random = Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
+        let slots = 2 + random.below(8) as usize;
+        let limits = Limits {
+            depth: 1 + random.below(4) as usize,
+            examining: 1 + random.below(3) as usize,
+        };
+        let sync = match seed % 4 {
+            0 => SyncPolicy::OnlyAtClose,
+            1 => SyncPolicy::EveryBytes(6_000),
+            2 => SyncPolicy::EveryInterval(Duration::from_secs(3_600)),
+            _ => SyncPolicy::EveryBlock,
+        };
+        let (mut pipeline, Ends { events, free, work }) = pipeline(sync, slots, limits);
         let (mut held, mut under_way) = (None::<BlockBuffer>, Vec::new());
         let (mut sequence, mut waited) = (0, 0);
         for _ in 0..3_000 {
@@ -706,10 +756,7 @@ mod tests {
                     None => held = free.try_recv().ok(),
                     Some(block) => {
                         sequence += 1;
-                        let descriptor = FrameHeader::descriptor_word(7, 1, 64, Flags::NONE);
-                        let header =
-                            FrameHeader::new(1, sequence, sequence, 3, sequence, descriptor);
-                        block.push_frame(&header, &[5; 64]);
+                        push(block, sequence);
                         if !block.fits(96) || random.below(3) > 0 {
                             let block = held.take().unwrap();
                             assert!(events.try_send(Event::Block(block)).is_ok());
@@ -719,7 +766,7 @@ mod tests {
                 1 => under_way.extend(work.try_recv()),
                 2 if !under_way.is_empty() => {
                     let at = random.below(under_way.len() as u64) as usize;
-                    let event = work_on(under_way.swap_remove(at));
+                    let event = done(under_way.swap_remove(at));
                     assert!(events.try_send(event).is_ok());
                 }
                 _ => {

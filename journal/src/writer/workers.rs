@@ -6,7 +6,6 @@ use crate::error::{JournalError, io_error};
 use crate::format::TEMPORARY_NAME;
 use crate::storage::{Storage, StorageFile, write_all};
 use crossbeam_channel::{Receiver, Sender};
-use std::io;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
@@ -63,34 +62,34 @@ impl Drop for TellPanic<'_> {
 fn work(jobs: &Receiver<Job>, events: &Sender<Event>) {
     let _tell = TellPanic(events);
     for job in jobs {
-        let event = match job {
-            Job::Examine { number, mut block } => {
-                block.examine();
-                Event::Examined { number, block }
-            }
-            Job::Write {
-                ticket,
-                block,
-                alignment,
-                file,
-                offset,
-            } => {
-                let result = write_all(&*file, block.closed_bytes(alignment), offset);
-                Event::Written {
-                    ticket,
-                    block,
-                    result,
-                }
-            }
-            Job::Sync { file } => Event::Synced(file.sync()),
-            Job::Prepare { storage, bytes } => Event::Prepared(prepare(&*storage, bytes)),
-        };
-        if events.send(event).is_err() {
+        if events.send(done(job)).is_err() {
             return;
         }
     }
 }
 
-fn prepare(storage: &dyn Storage, bytes: u64) -> io::Result<Box<dyn StorageFile>> {
-    storage.create(TEMPORARY_NAME, bytes)
+/// Does it, and says what came of it.
+pub(super) fn done(job: Job) -> Event {
+    match job {
+        Job::Examine { number, mut block } => {
+            block.examine();
+            Event::Examined { number, block }
+        }
+        Job::Write {
+            ticket,
+            block,
+            alignment,
+            file,
+            offset,
+        } => {
+            let result = write_all(&*file, block.closed_bytes(alignment), offset);
+            Event::Written {
+                ticket,
+                block,
+                result,
+            }
+        }
+        Job::Sync { file } => Event::Synced(file.sync()),
+        Job::Prepare { storage, bytes } => Event::Prepared(storage.create(TEMPORARY_NAME, bytes)),
+    }
 }

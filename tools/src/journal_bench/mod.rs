@@ -13,7 +13,7 @@ use raw::RawWrite;
 use selvedge_fabric::frame::{Flags, FrameHeader};
 use selvedge_journal::{
     Append, Dictionary, JournalConfig, JournalIdentity, JournalReader, JournalWriter, SyncPolicy,
-    VerifyOptions, verify,
+    VerifyOptions, verify, verify_threads,
 };
 use serde::Serialize;
 use std::hint::black_box;
@@ -58,6 +58,7 @@ struct Figures {
     raw_small_pages_bytes_per_second: f64,
     journal_bytes_per_second: f64,
     ratio: f64,
+    /// On as many threads as verification has.
     hash_bytes_per_second: f64,
     verify_bytes_per_second: f64,
     replay_messages_per_second: f64,
@@ -162,6 +163,24 @@ fn settle(scratch: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Both hash functions over memory, on as many threads as verification has.
+fn hash_bytes_per_second(threads: usize) -> f64 {
+    const BLOCKS: usize = 512;
+    let block = vec![7_u8; 1 << 20];
+    let started = Instant::now();
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                for _ in 0..BLOCKS {
+                    black_box(blake3::hash(black_box(&block)));
+                    black_box(crc32c::crc32c(black_box(&block)));
+                }
+            });
+        }
+    });
+    per_second((threads * BLOCKS * block.len()) as f64, started)
+}
+
 fn measure(scratch: &Path, raw: &RawWrite, bytes: u64, payload: usize) -> Result<Figures> {
     settle(scratch)?;
     let raw_bytes_per_second = raw.bytes_per_second(scratch, bytes)?;
@@ -201,14 +220,7 @@ fn measure(scratch: &Path, raw: &RawWrite, bytes: u64, payload: usize) -> Result
     writer.finish()?;
     let journal_bytes_per_second = per_second((frames * frame_bytes as u64) as f64, started);
 
-    let block = vec![7_u8; 1 << 20];
-    let started = Instant::now();
-    let hashed = 512;
-    for _ in 0..hashed {
-        black_box(blake3::hash(black_box(&block)));
-        black_box(crc32c::crc32c(black_box(&block)));
-    }
-    let hash_bytes_per_second = per_second(hashed as f64 * block.len() as f64, started);
+    let hash_bytes_per_second = hash_bytes_per_second(verify_threads());
 
     // Once over the files, so that both readers find them in the page cache.
     let options = VerifyOptions {

@@ -66,17 +66,23 @@ pub(super) fn write(
     }
 }
 
+/// An activity as a line for people; `place` says where in the stream it lies.
+pub(super) fn text(entry: &Activity, place: &str) -> String {
+    format!(
+        "{} {:?} by process {} (uid {}, {}){place}: {}",
+        UtcTime(entry.at),
+        entry.action,
+        entry.pid,
+        entry.uid,
+        entry.executable,
+        entry.detail
+    )
+}
+
 fn line(next_sequence: u64, entry: &Activity, format: Format) -> String {
     let action = format!("{:?}", entry.action);
     match format {
-        Format::Text => format!(
-            "{} {action} by process {} (uid {}, {}), before {next_sequence}: {}",
-            UtcTime(entry.at),
-            entry.pid,
-            entry.uid,
-            entry.executable,
-            entry.detail
-        ),
+        Format::Text => text(entry, &format!(", before {next_sequence}")),
         Format::Jsonl => format!(
             "{{\"next_sequence\":{next_sequence},\"time\":\"{}\",\"time_ns\":{},\"action\":{},\"pid\":{},\"uid\":{},\"executable\":{},\"detail\":{}}}",
             UtcTime(entry.at),

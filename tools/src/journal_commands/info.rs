@@ -1,6 +1,6 @@
 //! `journal info`.
 
-use super::hex;
+use super::{activities, hex};
 use crate::error::Result;
 use clap::Args;
 use selvedge_journal::{JournalSummary, SegmentSummary, SignatureState, summarise};
@@ -107,15 +107,7 @@ pub(super) fn run(args: &InfoArgs) -> Result<()> {
         );
     }
     for activity in &summary.activities {
-        println!(
-            "{} {:?} by process {} (uid {}, {}): {}",
-            UtcTime(activity.at),
-            activity.action,
-            activity.pid,
-            activity.uid,
-            activity.executable,
-            activity.detail
-        );
+        println!("{}", activities::text(activity, ""));
     }
     println!("head {}", hex(&summary.head_hash));
     Ok(())

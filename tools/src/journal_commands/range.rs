@@ -54,10 +54,21 @@ pub struct Range {
 }
 
 impl RangeArgs {
+    /// The journal, and the day of its first frame, which was read.
+    fn begin(&self, directory: &Path) -> Result<(JournalReader, u64)> {
+        let options = ReadOptions {
+            allow_gaps: self.allow_gaps,
+            ..ReadOptions::default()
+        };
+        let storage = Arc::new(DirectoryStorage::new(directory));
+        let mut reader = JournalReader::open_in(storage, options)?;
+        let day = reader.next()?.map_or(0, |(header, _)| header.timestamp());
+        Ok((reader, day))
+    }
+
     /// The two ends.
     pub fn bounds(&self, directory: &Path) -> Result<(Option<Bound>, Option<Bound>)> {
-        let mut reader = JournalReader::open(directory)?;
-        let day = reader.next()?.map_or(0, |(header, _)| header.timestamp());
+        let (_, day) = self.begin(directory)?;
         let end = |argument, text: &Option<String>| match text {
             Some(text) => parse(argument, text, day).map(Some),
             None => Ok(None),
@@ -67,14 +78,8 @@ impl RangeArgs {
 
     /// Opens the journal at this range. With `by_field` times are left to the caller.
     pub fn open(&self, directory: &Path, by_field: bool) -> Result<Range> {
-        let options = ReadOptions {
-            allow_gaps: self.allow_gaps,
-            ..ReadOptions::default()
-        };
-        let storage = Arc::new(DirectoryStorage::new(directory));
-        let mut reader = JournalReader::open_in(storage, options)?;
+        let (mut reader, day) = self.begin(directory)?;
         let first = reader.first_sequence();
-        let day = reader.next()?.map_or(0, |(header, _)| header.timestamp());
         reader.seek(first)?;
         match self
             .from
@@ -112,6 +117,10 @@ impl Bound {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use selvedge_fabric::frame::{Flags, FrameHeader};
+    use selvedge_journal::{
+        AlarmState, Append, Dictionary, JournalConfig, JournalIdentity, JournalWriter, WriteMode,
+    };
 
     #[test]
     fn ends_are_sequences_or_times() {
@@ -124,5 +133,41 @@ mod tests {
         assert_eq!(ok("seq:x"), None);
         assert!(Bound::Sequence(5).is_behind(6, 0) && !Bound::Sequence(5).is_behind(5, 9));
         assert!(Bound::Time(5).is_behind(1, 5) && !Bound::Time(5).is_behind(9, 4));
+    }
+
+    #[test]
+    fn a_journal_that_begins_with_a_gap_has_a_day_where_gaps_are_allowed() {
+        let day = 1_340_271_000_500_000_000;
+        let directory = tempfile::tempdir().unwrap();
+        let config = JournalConfig {
+            mode: WriteMode::Inline,
+            segment_bytes: 64 << 10,
+            ..JournalConfig::default()
+        };
+        let mut writer = JournalWriter::open(
+            directory.path(),
+            &JournalIdentity::new("gap", 1, 1).unwrap(),
+            1,
+            &Dictionary::default(),
+            &config,
+        )
+        .unwrap();
+        writer.declare_gap(5, 1, AlarmState::NoSpace).unwrap();
+        let descriptor = FrameHeader::descriptor_word(7, 1, 0, Flags::NONE);
+        let header = FrameHeader::new(1, 6, day, 3, 1, descriptor);
+        assert_eq!(writer.append(&header, &[]).unwrap(), Append::Done);
+        writer.finish().unwrap();
+        let range = |allow_gaps| RangeArgs {
+            from: Some("09:30:00.5".to_owned()),
+            to: None,
+            allow_gaps,
+        };
+        assert!(range(false).bounds(directory.path()).is_err());
+        assert!(range(false).open(directory.path(), false).is_err());
+        let (from, to) = range(true).bounds(directory.path()).unwrap();
+        assert_eq!((from, to), (Some(Bound::Time(day)), None));
+        let mut found = range(true).open(directory.path(), false).unwrap();
+        let first = found.reader.next().unwrap();
+        assert_eq!(first.map(|(header, _)| header.sequence()), Some(6));
     }
 }
