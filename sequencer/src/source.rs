@@ -7,7 +7,9 @@ use selvedge_fabric::latency::LatencyRecorder;
 use selvedge_fabric::message::MessageSchema;
 use selvedge_fabric::protocol::Ordering;
 use selvedge_fabric::protocol::Words;
-use selvedge_fabric::protocol::ingress::{Consumed, GROUP, INGRESS_HEADER_WORDS, IngressReader};
+use selvedge_fabric::protocol::ingress::{
+    AHEAD, Consumed, GROUP, INGRESS_HEADER_WORDS, IngressReader,
+};
 use selvedge_fabric::protocol::stream::StreamWriter;
 
 /// An admitted source.
@@ -195,6 +197,7 @@ impl Source {
                     if descriptor != checked || descriptor & EXTERNAL_BIT != 0 {
                         break Met::Other(descriptor);
                     }
+                    to.expect(written + AHEAD);
                     to.write(
                         written,
                         timestamp,

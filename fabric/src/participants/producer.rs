@@ -280,7 +280,7 @@ impl Producer {
     /// They are published in groups of up to [`GROUP`](crate::protocol::ingress::GROUP), each when
     /// it is complete, the last when the call ends. Costs less for each message than claiming one
     /// by one. If `write` panics, the messages before the one at hand are sent and that one is not.
-    #[inline]
+    #[inline(never)]
     pub fn try_publish_run<M: Message>(
         &mut self,
         count: usize,
@@ -288,10 +288,11 @@ impl Producer {
     ) -> Result<usize, ClaimError> {
         let mut sent = 0;
         while sent < count {
-            // Checks the type, asks for room; a message too long for its slot goes the long way.
+            // Checks the type, asks for room; a message too long for its slot goes the long way, and
+            // one that is alone the short one: no line is asked for ahead of it.
             match self.reserve(M::TYPE, size_of::<M>()) {
-                Ok((None, _)) => {}
-                Ok((Some(_), _)) => {
+                Ok((None, _)) if count > 1 => {}
+                Ok(_) => {
                     let mut claim = self.try_claim::<M>()?;
                     write(sent, &mut claim);
                     claim.commit();

@@ -168,12 +168,14 @@ impl IngressWriter {
     }
 }
 
-/// The most messages that are published at once, and how far ahead of the one being written lines
-/// are asked for.
+/// The most messages that are published at once.
 ///
 /// A reader that has caught up waits for the first word of the group. The lines of the others are
 /// the writer's own until they are complete, so no reader takes them away half written.
 pub const GROUP: u64 = 8;
+
+/// How many places ahead of the message being written in a run lines are asked for.
+pub const AHEAD: u64 = 16;
 
 impl IngressWriter {
     /// Publishes a run of messages with everything at hand in registers.
@@ -182,6 +184,7 @@ impl IngressWriter {
         WriteRun {
             slots: self.slots.view(),
             shape: self.shape,
+            slot: self.shape.slot(self.next),
             published: self.next,
             next: self.next,
             limit: self.limit,
@@ -196,6 +199,9 @@ impl IngressWriter {
 pub struct WriteRun<'a> {
     slots: View<'a>,
     shape: RingShape,
+    /// Index of the first word of the next slot, or the count of the ring's words until the group
+    /// that ends there is published.
+    slot: usize,
     published: u64,
     next: u64,
     limit: u64,
@@ -218,7 +224,7 @@ impl WriteRun<'_> {
     /// Index of the first word of the next slot.
     #[inline(always)]
     pub fn slot(&self) -> usize {
-        self.shape.slot(self.next)
+        self.slot
     }
 
     /// Where the payload of the next message lies in its slot.
@@ -226,52 +232,62 @@ impl WriteRun<'_> {
     #[inline(always)]
     pub fn payload(&self) -> *mut u8 {
         // SAFETY: a masked slot index plus the header's size is inside the ring's words.
-        unsafe { self.slots.pointer(self.slot() + INGRESS_HEADER_WORDS) }
+        unsafe { self.slots.pointer(self.slot + INGRESS_HEADER_WORDS) }
     }
 
     /// Completes the next message, whose payload is in its slot. It is published with its group:
-    /// after [`GROUP`] messages, at [`WriteRun::publish`], or when the run ends.
+    /// after [`GROUP`] messages, at the ring's end, at [`WriteRun::publish`], or when the run ends.
     #[inline(always)]
     pub fn complete(&mut self, descriptor: u64, ticks: u64) {
         debug_assert!(self.room() > 0);
-        let slot = self.slot();
-        // SAFETY: masked slot indices and offsets below the slot's size; the writer's `new`
-        // checked that every slot lies inside the words.
+        let slot = self.slot;
+        let ahead = (AHEAD as usize) << self.shape.slot_shift;
+        // SAFETY: `self.slot` is the index of a slot's first word, masked or back at 0 after the last
+        // slot; offsets stay below the slot's size; the writer's `new` checked that every slot lies
+        // inside the words.
         unsafe {
+            self.slots
+                .expect_write((slot + ahead) & (self.shape.words() - 1));
             self.slots.at(slot + 1).store(descriptor, Ordering::Relaxed);
             self.slots
                 .at(slot + self.shape.slot_words() - 1)
                 .store(ticks, Ordering::Relaxed);
         }
         self.next += 1;
+        self.slot += self.shape.slot_words();
         if self.next - self.published == GROUP {
+            // Apart, so that it is unrolled.
+            self.publish_last(GROUP);
+        } else if self.slot == self.shape.words() {
             self.publish();
         }
     }
 
     /// Publishes what is completed, the last message first: who sees one sees all that follow it
-    /// in the group. If they are several, more may follow, and the lines of as many that lie
-    /// [`GROUP`] places on are asked for.
+    /// in the group.
     #[inline(always)]
     pub fn publish(&mut self) {
-        let mut message = self.next;
-        while message != self.published {
-            message -= 1;
-            // SAFETY: as in `complete`.
-            let word = unsafe { self.slots.at(self.shape.slot(message)) };
+        self.publish_last(self.next - self.published);
+    }
+
+    /// Publishes the last `count` messages, which are all that are not published.
+    #[inline(always)]
+    fn publish_last(&mut self, count: u64) {
+        debug_assert!(count == self.next - self.published);
+        let mut slot = self.slot;
+        for back in 1..=count {
+            slot -= self.shape.slot_words();
+            // SAFETY: as in `complete`; groups end where the ring ends, so the slots of this one lie
+            // below `self.slot`.
+            let word = unsafe { self.slots.at(slot) };
             // Pairs with the acquire in `IngressReader::ready`.
-            word.store(message, release(SyncPoint::IngressPublish));
+            word.store(self.next - back, release(SyncPoint::IngressPublish));
             crash_point!("publish.in_group");
         }
-        if self.next - self.published > 1 {
-            for message in self.published..self.next {
-                // SAFETY: as in `complete`.
-                unsafe {
-                    self.slots.expect_write(self.shape.slot(message + GROUP));
-                }
-            }
-        }
         self.published = self.next;
+        if self.slot == self.shape.words() {
+            self.slot = 0;
+        }
     }
 }
 

@@ -18,7 +18,7 @@
 //!   ring positions have the same kind of bound.
 
 use super::epoch::{EpochCell, EpochWord};
-use super::ingress::{GROUP, RingShape};
+use super::ingress::RingShape;
 use super::ordering::{SyncPoint, acquire, fence, release};
 use super::sync::Ordering;
 use super::words::{View, Words};
@@ -178,7 +178,9 @@ impl StreamWriter {
     #[inline(always)]
     pub fn expect_next(&self) {
         // SAFETY: a masked slot index; `new` checked that every slot lies inside the words.
-        unsafe { self.slots.view().expect_write(self.shape.slot(self.next)) };
+        unsafe {
+            self.slots.view().expect_write(self.shape.slot(self.next));
+        }
     }
 
     /// Publishes a run of frames with everything at hand in registers.
@@ -225,6 +227,17 @@ impl StreamRun<'_> {
     #[inline(always)]
     pub fn room(&self) -> u64 {
         self.limit - self.next
+    }
+
+    /// Asks for the line of the frame `ahead` places after the next, to be written soon: within a run,
+    /// so that the fetching of many lines overlaps. Not for a frame that comes alone: its reader is
+    /// about to look a few places on, and would have to take the line back.
+    #[inline(always)]
+    pub fn expect(&self, ahead: u64) {
+        // SAFETY: as in `write`.
+        unsafe {
+            self.slots.expect_write(self.shape.slot(self.next + ahead));
+        }
     }
 
     /// Publishes a frame whose payload fits the slot, as [`StreamRun::write`].
@@ -285,8 +298,7 @@ impl StreamRun<'_> {
 
     /// Publishes the next `count` frames, which are written, the last first: who sees one sees all
     /// that follow it in the group, and a reader that waits for the first takes no line away that
-    /// is half written. If they are several, more may follow, and the lines of as many that lie
-    /// [`GROUP`] places on are asked for.
+    /// is half written.
     #[inline(always)]
     pub fn publish_written(&mut self, count: u64) {
         let mut ahead = count;
@@ -303,12 +315,6 @@ impl StreamRun<'_> {
             crash_point!("sequence.in_group");
         }
         crash_point!("sequence.published");
-        if count > 1 {
-            for sequence in self.next..self.next + count {
-                // SAFETY: as in `write`.
-                unsafe { self.slots.expect_write(self.shape.slot(sequence + GROUP)) };
-            }
-        }
         self.next += count;
     }
 }
