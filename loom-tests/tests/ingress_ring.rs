@@ -111,13 +111,15 @@ fn unwatched(ask: Ask) {
     model(ask, &Places::unwatched());
 }
 
-/// Two groups of two, in a ring that holds them all.
+/// Two groups of two, in a ring that holds them all. They begin where the ring begins: a group ends
+/// where it ends.
 fn groups() {
     const GROUPS: u64 = 2;
+    const FIRST: u64 = 4;
     let shape = shape(4, 4);
     let slots = Words::private(shape.words());
-    let mut writer = sure(IngressWriter::new(slots.clone(), shape, 1));
-    let mut reader = sure(IngressReader::new(slots.clone(), shape, 1));
+    let mut writer = sure(IngressWriter::new(slots.clone(), shape, FIRST));
+    let mut reader = sure(IngressReader::new(slots.clone(), shape, FIRST));
     let producer = thread::spawn(move || {
         for _ in 0..GROUPS {
             let mut run = writer.run();
@@ -128,7 +130,7 @@ fn groups() {
             }
         }
     });
-    for first in [1, 3] {
+    for first in [FIRST, FIRST + 2] {
         while !reader.ready() {
             thread::yield_now();
         }

@@ -90,7 +90,18 @@ impl Stepped {
         }
     }
 
-    /// Publishes `count` lines, from `first` on.
+    /// Publishes `count` lines, from `first` on, as one run.
+    #[inline(never)]
+    pub fn publish_run(&mut self, first: u64, count: u64) -> Result<()> {
+        let sent = self
+            .producer
+            .try_publish_run(count as usize, |index, line: &mut Line| {
+                *line = Line::new(first + index as u64, 0);
+            })?;
+        crate::check_equal("messages that had room", sent as u64, count)
+    }
+
+    /// Publishes `count` lines, from `first` on, one by one.
     #[inline(never)]
     pub fn publish(&mut self, first: u64, count: u64) -> Result<()> {
         for number in first..first + count {

@@ -18,15 +18,16 @@ const TOLERANCE: f64 = 0.02;
 /// And in instructions, for counts so small that the share is less.
 const LEAST_TOLERANCE: f64 = 0.5;
 
-/// The phases, the functions that are them, and the length of runs: as many as the sequencer takes
-/// from one ring in one pass, or single messages, as in a round trip.
-const PHASES: [(&str, &str, u64); 6] = [
-    ("claim_commit", "*Stepped::publish*", 64),
-    ("sequence", "*Stepped::sequence*", 64),
-    ("poll", "*Stepped::poll*", 64),
-    ("claim_commit_single", "*Stepped::publish*", 1),
-    ("sequence_single", "*Stepped::sequence*", 1),
-    ("poll_single", "*Stepped::poll*", 1),
+/// The phases, the functions that are them, the length of runs (as many as the sequencer takes from
+/// one ring in one pass, or single messages, as in a round trip), and how the program publishes.
+const PHASES: [(&str, &str, u64, &str); 7] = [
+    ("publish_run", "*Stepped::publish_run*", 64, "run"),
+    ("claim_commit", "*Stepped::publish*", 64, "one by one"),
+    ("sequence", "*Stepped::sequence*", 64, "one by one"),
+    ("poll", "*Stepped::poll*", 64, "one by one"),
+    ("claim_commit_single", "*Stepped::publish*", 1, "one by one"),
+    ("sequence_single", "*Stepped::sequence*", 1, "one by one"),
+    ("poll_single", "*Stepped::poll*", 1, "one by one"),
 ];
 
 fn recorded_path() -> PathBuf {
@@ -73,7 +74,7 @@ fn build() -> PathBuf {
 }
 
 /// Instructions executed inside `function`, by callgrind's account.
-fn count(program: &Path, function: &str, run: u64) -> u64 {
+fn count(program: &Path, function: &str, run: u64, how: &str) -> u64 {
     let directory = tempfile::tempdir().expect("a directory");
     let output = Command::new("valgrind")
         .args(["--tool=callgrind", "--collect-atstart=no"])
@@ -83,7 +84,7 @@ fn count(program: &Path, function: &str, run: u64) -> u64 {
             directory.path().join("out").display()
         ))
         .arg(program)
-        .args([MESSAGES.to_string(), run.to_string()])
+        .args([MESSAGES.to_string(), run.to_string(), how.to_owned()])
         .output()
         .expect("valgrind runs");
     let text = String::from_utf8_lossy(&output.stderr);
@@ -103,8 +104,8 @@ fn the_path_takes_as_many_instructions_as_recorded() {
     let program = build();
     let counted: Vec<(&str, f64)> = PHASES
         .iter()
-        .map(|&(name, function, run)| {
-            let per_message = count(&program, function, run) as f64 / MESSAGES as f64;
+        .map(|&(name, function, run, how)| {
+            let per_message = count(&program, function, run, how) as f64 / MESSAGES as f64;
             (name, (per_message * 100.0).round() / 100.0)
         })
         .collect();

@@ -473,3 +473,41 @@ pub fn consumed_in_current_epoch<'a>(
     epoch_check_fence();
     (epoch.load() == current).then_some(consumed)
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_goes_on_where_the_ring_begins_again() {
+        const CAPACITY: u64 = 8;
+        for first in 1..=2 * CAPACITY {
+            for count in 1..=CAPACITY {
+                let shape = RingShape::new(CAPACITY, 8).expect("powers of two");
+                let slots = Words::private(shape.words());
+                let mut writer =
+                    IngressWriter::new(slots.clone(), shape, first).expect("they hold the ring");
+                let mut run = writer.run();
+                for _ in 0..count {
+                    let message = run.next();
+                    let payload = slots
+                        .get(run.slot() + INGRESS_HEADER_WORDS)
+                        .expect("inside");
+                    payload.store(10 * message, Ordering::Relaxed);
+                    run.complete(100 * message, 1_000 * message);
+                }
+                drop(run);
+                assert_eq!(writer.next(), first + count);
+                let mut reader =
+                    IngressReader::new(slots, shape, first).expect("they hold the ring");
+                for message in first..first + count {
+                    assert!(reader.ready(), "{message} of {first} and {count}");
+                    let words = [1, INGRESS_HEADER_WORDS, 7].map(|index| reader.word(index));
+                    assert_eq!(words, [100 * message, 10 * message, 1_000 * message]);
+                    reader.advance();
+                }
+                assert!(!reader.ready());
+            }
+        }
+    }
+}
