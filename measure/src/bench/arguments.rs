@@ -54,7 +54,7 @@ pub struct Common {
     /// By default the first two that are not hyperthreads of one core.
     #[arg(long, value_delimiter = ',')]
     pub cores: Vec<usize>,
-    /// Messages a second.
+    /// Messages a second; `throughput` sends as fast as it can whatever this says.
     #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
     pub rate: u64,
     /// Bytes of a message; what does not fit its slot goes through the payload ring.
