@@ -4,11 +4,12 @@
 //! next one begins. Only what is found right is used: anything else is looked at again in order,
 //! so that what is reported never depends on this.
 
-use crate::body::Body;
+use crate::body::{Body, PIECE};
 use crate::format::{
     BLOCK_HEADER_BYTES, BLOCK_MAGIC, BlockHeader, BlockKind, MAX_BLOCK_BYTES, block_bytes_on_disk,
 };
-use crate::recovery::walk;
+use crate::memory::Memory;
+use crate::recovery::Walk;
 use crate::segment::check_header;
 use crate::storage::{StorageFile, read_full};
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -28,6 +29,10 @@ const MAX_PAUSE: u32 = 64;
 const MAX_THREADS: usize = 8;
 const BLOCKS_A_THREAD: usize = 2;
 
+/// With so many bytes ahead, one block more than there are threads is enough: less memory stays in
+/// the cache.
+const ENOUGH: usize = 8 << 20;
+
 /// The threads that read and check, started when there is a first block for them.
 #[derive(Clone, Default)]
 pub(crate) struct Checkers {
@@ -46,13 +51,13 @@ struct Job {
     header: BlockHeader,
     offset: u64,
     bytes: usize,
-    memory: Vec<u8>,
+    memory: Memory,
     answer: Sender<Found>,
 }
 
 /// What came of it.
 struct Found {
-    memory: Vec<u8>,
+    memory: Memory,
     right: bool,
 }
 
@@ -60,7 +65,7 @@ struct Found {
 pub(crate) struct CheckedBlock {
     pub(crate) header: BlockHeader,
     /// All of it, padding included; what is behind may be anything.
-    pub(crate) memory: Vec<u8>,
+    pub(crate) memory: Memory,
     pub(crate) bytes: usize,
 }
 
@@ -107,9 +112,10 @@ impl Threads {
         }
     }
 
-    /// Blocks that may be under way at once.
-    fn limit(&self) -> usize {
-        self.threads.len() * BLOCKS_A_THREAD
+    /// Whether so many blocks of so many bytes in all are enough to be under way at once.
+    fn are_busy(&self, blocks: usize, bytes: usize) -> bool {
+        let threads = self.threads.len();
+        blocks >= threads * BLOCKS_A_THREAD || blocks > threads && bytes >= ENOUGH
     }
 }
 
@@ -134,7 +140,7 @@ pub(crate) struct Ahead {
     /// Blocks still to be read in order, and how many the next time.
     pause: u32,
     next_pause: u32,
-    spare: Vec<Vec<u8>>,
+    spare: Vec<Memory>,
 }
 
 struct Pending {
@@ -184,7 +190,7 @@ impl Ahead {
     }
 
     /// Memory that is no longer needed.
-    pub(crate) fn give_back(&mut self, memory: Vec<u8>) {
+    pub(crate) fn give_back(&mut self, memory: Memory) {
         if self.spare.len() < MAX_THREADS * BLOCKS_A_THREAD {
             self.spare.push(memory);
         }
@@ -192,7 +198,10 @@ impl Ahead {
 
     fn is_full(&self) -> bool {
         let threads = self.checkers.threads.get();
-        threads.is_some_and(|threads| self.pending.len() >= threads.limit())
+        threads.is_some_and(|threads| {
+            let bytes = self.pending.iter().map(|pending| pending.bytes).sum();
+            threads.are_busy(self.pending.len(), bytes)
+        })
     }
 
     /// Looks at the headers ahead and hands the blocks out.
@@ -214,7 +223,11 @@ impl Ahead {
                 return;
             }
             let threads = self.checkers.threads.get_or_init(Threads::start);
-            let Some(jobs) = threads.jobs.as_ref().filter(|_| threads.limit() > 0) else {
+            let Some(jobs) = threads
+                .jobs
+                .as_ref()
+                .filter(|_| !threads.threads.is_empty())
+            else {
                 return;
             };
             let (answer, receiver) = bounded(1);
@@ -243,47 +256,65 @@ impl Ahead {
 
 fn check_all(work: &Receiver<Job>) {
     let mut body = Body::default();
-    for job in work {
-        let mut memory = job.memory;
+    for mut job in work {
+        let mut memory = std::mem::take(&mut job.memory);
         // Memory once there is never cleared again: what counts is what is read into it.
-        if memory.len() < job.bytes {
-            memory.resize(job.bytes, 0);
-        }
-        let right = match memory.get_mut(..job.bytes) {
-            Some(bytes) => {
-                matches!(read_full(&*job.file, bytes, job.offset), Ok(read) if read == job.bytes)
-                    && is_right(&job.header, bytes, job.segment, job.offset, &mut body)
-            }
-            None => false,
-        };
+        let right = memory.grow(job.bytes).is_ok()
+            && memory
+                .bytes_mut()
+                .get_mut(..job.bytes)
+                .is_some_and(|bytes| is_right(&job, bytes, &mut body));
         // Whoever asked may have gone elsewhere.
         let _ = job.answer.send(Found { memory, right });
     }
 }
 
-/// Whether `bytes` are the block with this header, whole and in its place, frames included.
-fn is_right(
-    header: &BlockHeader,
-    bytes: &mut [u8],
-    segment: u64,
-    offset: u64,
-    body: &mut Body,
-) -> bool {
+/// Reads the block into `bytes` and tells whether it is the one with this header, whole and in its
+/// place, frames included.
+///
+/// It goes in pieces, so that whatever looks at a piece finds it in the core's cache: where the
+/// file is in the page cache, memory is what limits all this.
+fn is_right(job: &Job, bytes: &mut [u8], body: &mut Body) -> bool {
+    let header = &job.header;
     let end = BLOCK_HEADER_BYTES + header.payload_bytes as usize;
+    if end > bytes.len() || check_header(header, job.segment, job.offset).is_err() {
+        return false;
+    }
+    body.begin();
+    let mut walk = (header.kind == BlockKind::Frames as u16).then(|| Walk::new(header));
+    let mut done = 0;
+    while done < bytes.len() {
+        let next = bytes.len().min(done + PIECE);
+        let Some(piece) = bytes.get_mut(done..next) else {
+            return false;
+        };
+        match read_full(&*job.file, piece, job.offset + done as u64) {
+            Ok(read) if read == piece.len() => {}
+            _ => return false,
+        }
+        // It may have been written between the two looks.
+        if done == 0 && bytes.get(..BLOCK_HEADER_BYTES) != Some(header.as_bytes()) {
+            return false;
+        }
+        let there = next.min(end);
+        body.add(bytes.get(done..there).unwrap_or_default());
+        if let Some(walk) = &mut walk {
+            walk.on(
+                bytes.get(BLOCK_HEADER_BYTES..there).unwrap_or_default(),
+                |_, _| (),
+            );
+        }
+        done = next;
+    }
+    body.finish();
     let Some((block, padding)) = bytes.split_at_mut_checked(end) else {
         return false;
     };
-    // It may have been written between the two looks.
-    if block.get(..BLOCK_HEADER_BYTES) != Some(header.as_bytes()) {
+    if padding.iter().any(|&byte| byte != 0) || body.crc(header) != header.crc32c {
         return false;
     }
-    if padding.iter().any(|&byte| byte != 0) || check_header(header, segment, offset).is_err() {
-        return false;
-    }
-    body.compute(block);
     let (front, payload) = block.split_at_mut(BLOCK_HEADER_BYTES);
-    let frames = header.kind == BlockKind::Frames as u16;
-    if body.crc(header) != header.crc32c || frames && walk(header, payload, |_, _| ()).is_err() {
+    if walk.is_some_and(|walk| walk.finish(header, payload).is_err()) {
         return false;
     }
     front.copy_from_slice(header.for_hash().as_bytes());
