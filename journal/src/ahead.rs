@@ -329,7 +329,7 @@ fn is_right(job: &Job, bytes: &mut [u8], body: &mut Body) -> bool {
 mod tests {
     use super::*;
     use crate::segment::{SegmentReader, Step, list_segments};
-    use crate::storage::MemoryStorage;
+    use crate::storage::{MemoryStorage, Storage};
     use crate::{Append, Dictionary, JournalConfig, JournalIdentity, JournalWriter, WriteMode};
     use selvedge_fabric::frame::{Flags, FrameHeader};
 
@@ -367,5 +367,62 @@ mod tests {
             ahead += u32::from(segment.frames_checked());
         }
         assert_eq!((large, ahead), (10, 10));
+    }
+
+    /// Whatever byte of a block of several pieces is wrong, in whichever of them: it is not found
+    /// right ahead.
+    #[test]
+    fn a_wrong_byte_in_any_piece_is_found() {
+        let storage = MemoryStorage::new();
+        let config = JournalConfig {
+            block_bytes: 3 * PIECE,
+            segment_bytes: 4 << 20,
+            mode: WriteMode::Inline,
+            ..JournalConfig::default()
+        };
+        let mut writer = JournalWriter::open_in(
+            Arc::new(storage.clone()),
+            &JournalIdentity::new("test", 1, 1).unwrap(),
+            1,
+            &Dictionary::default(),
+            &config,
+        )
+        .unwrap();
+        // Of 72 bytes: none ends where a piece does.
+        let descriptor = FrameHeader::descriptor_word(7, 1, 40, Flags::NONE);
+        for sequence in 1..=10_000 {
+            let header = FrameHeader::new(1, sequence, sequence, 3, sequence, descriptor);
+            assert_eq!(writer.append(&header, &[9; 40]).unwrap(), Append::Done);
+        }
+        writer.finish().unwrap();
+        let name = list_segments(&storage).unwrap().remove(0);
+        let checkers = Checkers::default();
+        let first_large = || {
+            let mut segment = SegmentReader::open(&storage, name, true).unwrap();
+            segment.check_ahead(&checkers);
+            loop {
+                match segment.next_block().unwrap() {
+                    Step::Block(block) if (block.payload_bytes as usize) < WORTH_IT => {}
+                    Step::Block(block) => break Some((block, segment.frames_checked())),
+                    Step::End(_) => break None,
+                }
+            }
+        };
+        let (block, ahead) = first_large().unwrap();
+        assert!(ahead && block.payload_bytes as usize > 2 * PIECE);
+        let alignment = SegmentReader::open(&storage, name, true)
+            .unwrap()
+            .alignment();
+        let end = block_bytes_on_disk(block.payload_bytes as usize, alignment);
+        let file = storage.open(&name.to_string(), true).unwrap();
+        for at in [8, 40, 191, 192, PIECE - 1, PIECE, 2 * PIECE + 77, end - 1] {
+            let place = block.offset + at as u64;
+            let mut byte = [0];
+            file.read_at(&mut byte, place).unwrap();
+            file.write_at(&[byte[0] ^ 4], place).unwrap();
+            assert!(first_large().is_none(), "{at}");
+            file.write_at(&byte, place).unwrap();
+        }
+        assert_eq!(first_large(), Some((block, true)));
     }
 }
