@@ -12,7 +12,7 @@ use crate::memory::Memory;
 use crate::recovery::Walk;
 use crate::segment::check_header;
 use crate::storage::{StorageFile, read_full};
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use std::collections::VecDeque;
 use std::sync::{Arc, OnceLock};
 use std::thread::{self, JoinHandle};
@@ -96,7 +96,9 @@ pub fn verify_threads() -> usize {
 impl Threads {
     /// Starts them. Where that fails there are fewer, or none.
     fn start() -> Self {
-        let (jobs, work) = bounded::<Job>(MAX_THREADS * BLOCKS_A_THREAD);
+        // No more than are asked for at once. Of a bounded channel, jobs would stay in it where
+        // every thread has panicked, and whoever asked would wait for them for ever.
+        let (jobs, work) = unbounded::<Job>();
         let threads = (0..verify_threads())
             .map_while(|number| {
                 let work = work.clone();
@@ -424,5 +426,62 @@ mod tests {
             file.write_at(&byte, place).unwrap();
         }
         assert_eq!(first_large(), Some((block, true)));
+    }
+
+    /// A file that cannot be read on the threads that check.
+    #[derive(Debug)]
+    struct Panics(Box<dyn StorageFile>);
+
+    impl StorageFile for Panics {
+        fn size(&self) -> std::io::Result<u64> {
+            self.0.size()
+        }
+
+        fn read_at(&self, into: &mut [u8], offset: u64) -> std::io::Result<usize> {
+            let thread = thread::current();
+            assert!(
+                !thread
+                    .name()
+                    .is_some_and(|name| name.starts_with("journal-check")),
+                "a panic that the test asks for"
+            );
+            self.0.read_at(into, offset)
+        }
+
+        fn write_at(&self, from: &[u8], offset: u64) -> std::io::Result<usize> {
+            self.0.write_at(from, offset)
+        }
+
+        fn resize(&self, bytes: u64) -> std::io::Result<()> {
+            self.0.resize(bytes)
+        }
+
+        fn sync(&self) -> std::io::Result<()> {
+            self.0.sync()
+        }
+    }
+
+    /// Where every thread has panicked, the blocks are left to be read in order.
+    #[test]
+    fn nobody_waits_for_threads_that_panicked() {
+        let storage = MemoryStorage::new();
+        let file = storage.create("file", 0).unwrap();
+        let header = BlockHeader {
+            magic: BLOCK_MAGIC,
+            payload_bytes: WORTH_IT as u32,
+            ..BlockHeader::zeroed()
+        };
+        let bytes = block_bytes_on_disk(WORTH_IT, 4096) as u64;
+        for block in 0..64 {
+            file.write_at(header.as_bytes(), block * bytes).unwrap();
+        }
+        let (done, answer) = bounded(1);
+        thread::spawn(move || {
+            let mut ahead = Checkers::default().ahead(Arc::new(Panics(file)), 1);
+            let found = (0..64).any(|block| ahead.take(block * bytes, 64 * bytes, 4096).is_some());
+            let _ = done.send(found);
+        });
+        let found = answer.recv_timeout(std::time::Duration::from_secs(20));
+        assert_eq!(found, Ok(false));
     }
 }
