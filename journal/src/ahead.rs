@@ -4,14 +4,15 @@
 //! next one begins. Only what is found right is used: anything else is looked at again in order,
 //! so that what is reported never depends on this.
 
-use crate::body::Body;
+use crate::body::{Body, PIECE};
 use crate::format::{
     BLOCK_HEADER_BYTES, BLOCK_MAGIC, BlockHeader, BlockKind, MAX_BLOCK_BYTES, block_bytes_on_disk,
 };
-use crate::recovery::walk;
+use crate::memory::Memory;
+use crate::recovery::Walk;
 use crate::segment::check_header;
 use crate::storage::{StorageFile, read_full};
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use std::collections::VecDeque;
 use std::sync::{Arc, OnceLock};
 use std::thread::{self, JoinHandle};
@@ -27,6 +28,10 @@ const MAX_PAUSE: u32 = 64;
 /// The most threads, and blocks in memory a thread.
 const MAX_THREADS: usize = 8;
 const BLOCKS_A_THREAD: usize = 2;
+
+/// With so many bytes ahead, one block more than there are threads is enough: less memory stays in
+/// the cache.
+const ENOUGH: usize = 8 << 20;
 
 /// The threads that read and check, started when there is a first block for them.
 #[derive(Clone, Default)]
@@ -46,13 +51,13 @@ struct Job {
     header: BlockHeader,
     offset: u64,
     bytes: usize,
-    memory: Vec<u8>,
+    memory: Memory,
     answer: Sender<Found>,
 }
 
 /// What came of it.
 struct Found {
-    memory: Vec<u8>,
+    memory: Memory,
     right: bool,
 }
 
@@ -60,7 +65,7 @@ struct Found {
 pub(crate) struct CheckedBlock {
     pub(crate) header: BlockHeader,
     /// All of it, padding included; what is behind may be anything.
-    pub(crate) memory: Vec<u8>,
+    pub(crate) memory: Memory,
     pub(crate) bytes: usize,
 }
 
@@ -91,7 +96,9 @@ pub fn verify_threads() -> usize {
 impl Threads {
     /// Starts them. Where that fails there are fewer, or none.
     fn start() -> Self {
-        let (jobs, work) = bounded::<Job>(MAX_THREADS * BLOCKS_A_THREAD);
+        // No more than are asked for at once. Of a bounded channel, jobs would stay in it where
+        // every thread has panicked, and whoever asked would wait for them for ever.
+        let (jobs, work) = unbounded::<Job>();
         let threads = (0..verify_threads())
             .map_while(|number| {
                 let work = work.clone();
@@ -107,9 +114,10 @@ impl Threads {
         }
     }
 
-    /// Blocks that may be under way at once.
-    fn limit(&self) -> usize {
-        self.threads.len() * BLOCKS_A_THREAD
+    /// Whether so many blocks of so many bytes in all are enough to be under way at once.
+    fn are_busy(&self, blocks: usize, bytes: usize) -> bool {
+        let threads = self.threads.len();
+        blocks >= threads * BLOCKS_A_THREAD || blocks > threads && bytes >= ENOUGH
     }
 }
 
@@ -134,7 +142,7 @@ pub(crate) struct Ahead {
     /// Blocks still to be read in order, and how many the next time.
     pause: u32,
     next_pause: u32,
-    spare: Vec<Vec<u8>>,
+    spare: Vec<Memory>,
 }
 
 struct Pending {
@@ -184,7 +192,7 @@ impl Ahead {
     }
 
     /// Memory that is no longer needed.
-    pub(crate) fn give_back(&mut self, memory: Vec<u8>) {
+    pub(crate) fn give_back(&mut self, memory: Memory) {
         if self.spare.len() < MAX_THREADS * BLOCKS_A_THREAD {
             self.spare.push(memory);
         }
@@ -192,7 +200,10 @@ impl Ahead {
 
     fn is_full(&self) -> bool {
         let threads = self.checkers.threads.get();
-        threads.is_some_and(|threads| self.pending.len() >= threads.limit())
+        threads.is_some_and(|threads| {
+            let bytes = self.pending.iter().map(|pending| pending.bytes).sum();
+            threads.are_busy(self.pending.len(), bytes)
+        })
     }
 
     /// Looks at the headers ahead and hands the blocks out.
@@ -214,7 +225,11 @@ impl Ahead {
                 return;
             }
             let threads = self.checkers.threads.get_or_init(Threads::start);
-            let Some(jobs) = threads.jobs.as_ref().filter(|_| threads.limit() > 0) else {
+            let Some(jobs) = threads
+                .jobs
+                .as_ref()
+                .filter(|_| !threads.threads.is_empty())
+            else {
                 return;
             };
             let (answer, receiver) = bounded(1);
@@ -243,47 +258,65 @@ impl Ahead {
 
 fn check_all(work: &Receiver<Job>) {
     let mut body = Body::default();
-    for job in work {
-        let mut memory = job.memory;
+    for mut job in work {
+        let mut memory = std::mem::take(&mut job.memory);
         // Memory once there is never cleared again: what counts is what is read into it.
-        if memory.len() < job.bytes {
-            memory.resize(job.bytes, 0);
-        }
-        let right = match memory.get_mut(..job.bytes) {
-            Some(bytes) => {
-                matches!(read_full(&*job.file, bytes, job.offset), Ok(read) if read == job.bytes)
-                    && is_right(&job.header, bytes, job.segment, job.offset, &mut body)
-            }
-            None => false,
-        };
+        let right = memory.grow(job.bytes).is_ok()
+            && memory
+                .bytes_mut()
+                .get_mut(..job.bytes)
+                .is_some_and(|bytes| is_right(&job, bytes, &mut body));
         // Whoever asked may have gone elsewhere.
         let _ = job.answer.send(Found { memory, right });
     }
 }
 
-/// Whether `bytes` are the block with this header, whole and in its place, frames included.
-fn is_right(
-    header: &BlockHeader,
-    bytes: &mut [u8],
-    segment: u64,
-    offset: u64,
-    body: &mut Body,
-) -> bool {
+/// Reads the block into `bytes` and tells whether it is the one with this header, whole and in its
+/// place, frames included.
+///
+/// It goes in pieces, so that whatever looks at a piece finds it in the core's cache: where the
+/// file is in the page cache, memory is what limits all this.
+fn is_right(job: &Job, bytes: &mut [u8], body: &mut Body) -> bool {
+    let header = &job.header;
     let end = BLOCK_HEADER_BYTES + header.payload_bytes as usize;
+    if end > bytes.len() || check_header(header, job.segment, job.offset).is_err() {
+        return false;
+    }
+    body.begin();
+    let mut walk = (header.kind == BlockKind::Frames as u16).then(|| Walk::new(header));
+    let mut done = 0;
+    while done < bytes.len() {
+        let next = bytes.len().min(done + PIECE);
+        let Some(piece) = bytes.get_mut(done..next) else {
+            return false;
+        };
+        match read_full(&*job.file, piece, job.offset + done as u64) {
+            Ok(read) if read == piece.len() => {}
+            _ => return false,
+        }
+        // It may have been written between the two looks.
+        if done == 0 && bytes.get(..BLOCK_HEADER_BYTES) != Some(header.as_bytes()) {
+            return false;
+        }
+        let there = next.min(end);
+        body.add(bytes.get(done..there).unwrap_or_default());
+        if let Some(walk) = &mut walk {
+            walk.on(
+                bytes.get(BLOCK_HEADER_BYTES..there).unwrap_or_default(),
+                |_, _| (),
+            );
+        }
+        done = next;
+    }
+    body.finish();
     let Some((block, padding)) = bytes.split_at_mut_checked(end) else {
         return false;
     };
-    // It may have been written between the two looks.
-    if block.get(..BLOCK_HEADER_BYTES) != Some(header.as_bytes()) {
+    if padding.iter().any(|&byte| byte != 0) || body.crc(header) != header.crc32c {
         return false;
     }
-    if padding.iter().any(|&byte| byte != 0) || check_header(header, segment, offset).is_err() {
-        return false;
-    }
-    body.compute(block);
     let (front, payload) = block.split_at_mut(BLOCK_HEADER_BYTES);
-    let frames = header.kind == BlockKind::Frames as u16;
-    if body.crc(header) != header.crc32c || frames && walk(header, payload, |_, _| ()).is_err() {
+    if walk.is_some_and(|walk| walk.finish(header, payload).is_err()) {
         return false;
     }
     front.copy_from_slice(header.for_hash().as_bytes());
@@ -298,7 +331,7 @@ fn is_right(
 mod tests {
     use super::*;
     use crate::segment::{SegmentReader, Step, list_segments};
-    use crate::storage::MemoryStorage;
+    use crate::storage::{MemoryStorage, Storage};
     use crate::{Append, Dictionary, JournalConfig, JournalIdentity, JournalWriter, WriteMode};
     use selvedge_fabric::frame::{Flags, FrameHeader};
 
@@ -336,5 +369,119 @@ mod tests {
             ahead += u32::from(segment.frames_checked());
         }
         assert_eq!((large, ahead), (10, 10));
+    }
+
+    /// Whatever byte of a block of several pieces is wrong, in whichever of them: it is not found
+    /// right ahead.
+    #[test]
+    fn a_wrong_byte_in_any_piece_is_found() {
+        let storage = MemoryStorage::new();
+        let config = JournalConfig {
+            block_bytes: 3 * PIECE,
+            segment_bytes: 4 << 20,
+            mode: WriteMode::Inline,
+            ..JournalConfig::default()
+        };
+        let mut writer = JournalWriter::open_in(
+            Arc::new(storage.clone()),
+            &JournalIdentity::new("test", 1, 1).unwrap(),
+            1,
+            &Dictionary::default(),
+            &config,
+        )
+        .unwrap();
+        // Of 72 bytes: none ends where a piece does.
+        let descriptor = FrameHeader::descriptor_word(7, 1, 40, Flags::NONE);
+        for sequence in 1..=10_000 {
+            let header = FrameHeader::new(1, sequence, sequence, 3, sequence, descriptor);
+            assert_eq!(writer.append(&header, &[9; 40]).unwrap(), Append::Done);
+        }
+        writer.finish().unwrap();
+        let name = list_segments(&storage).unwrap().remove(0);
+        let checkers = Checkers::default();
+        let first_large = || {
+            let mut segment = SegmentReader::open(&storage, name, true).unwrap();
+            segment.check_ahead(&checkers);
+            loop {
+                match segment.next_block().unwrap() {
+                    Step::Block(block) if (block.payload_bytes as usize) < WORTH_IT => {}
+                    Step::Block(block) => break Some((block, segment.frames_checked())),
+                    Step::End(_) => break None,
+                }
+            }
+        };
+        let (block, ahead) = first_large().unwrap();
+        assert!(ahead && block.payload_bytes as usize > 2 * PIECE);
+        let alignment = SegmentReader::open(&storage, name, true)
+            .unwrap()
+            .alignment();
+        let end = block_bytes_on_disk(block.payload_bytes as usize, alignment);
+        let file = storage.open(&name.to_string(), true).unwrap();
+        for at in [8, 40, 191, 192, PIECE - 1, PIECE, 2 * PIECE + 77, end - 1] {
+            let place = block.offset + at as u64;
+            let mut byte = [0];
+            file.read_at(&mut byte, place).unwrap();
+            file.write_at(&[byte[0] ^ 4], place).unwrap();
+            assert!(first_large().is_none(), "{at}");
+            file.write_at(&byte, place).unwrap();
+        }
+        assert_eq!(first_large(), Some((block, true)));
+    }
+
+    /// A file that cannot be read on the threads that check.
+    #[derive(Debug)]
+    struct Panics(Box<dyn StorageFile>);
+
+    impl StorageFile for Panics {
+        fn size(&self) -> std::io::Result<u64> {
+            self.0.size()
+        }
+
+        fn read_at(&self, into: &mut [u8], offset: u64) -> std::io::Result<usize> {
+            let thread = thread::current();
+            assert!(
+                !thread
+                    .name()
+                    .is_some_and(|name| name.starts_with("journal-check")),
+                "a panic that the test asks for"
+            );
+            self.0.read_at(into, offset)
+        }
+
+        fn write_at(&self, from: &[u8], offset: u64) -> std::io::Result<usize> {
+            self.0.write_at(from, offset)
+        }
+
+        fn resize(&self, bytes: u64) -> std::io::Result<()> {
+            self.0.resize(bytes)
+        }
+
+        fn sync(&self) -> std::io::Result<()> {
+            self.0.sync()
+        }
+    }
+
+    /// Where every thread has panicked, the blocks are left to be read in order.
+    #[test]
+    fn nobody_waits_for_threads_that_panicked() {
+        let storage = MemoryStorage::new();
+        let file = storage.create("file", 0).unwrap();
+        let header = BlockHeader {
+            magic: BLOCK_MAGIC,
+            payload_bytes: WORTH_IT as u32,
+            ..BlockHeader::zeroed()
+        };
+        let bytes = block_bytes_on_disk(WORTH_IT, 4096) as u64;
+        for block in 0..64 {
+            file.write_at(header.as_bytes(), block * bytes).unwrap();
+        }
+        let (done, answer) = bounded(1);
+        thread::spawn(move || {
+            let mut ahead = Checkers::default().ahead(Arc::new(Panics(file)), 1);
+            let found = (0..64).any(|block| ahead.take(block * bytes, 64 * bytes, 4096).is_some());
+            let _ = done.send(found);
+        });
+        let found = answer.recv_timeout(std::time::Duration::from_secs(20));
+        assert_eq!(found, Ok(false));
     }
 }

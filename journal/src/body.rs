@@ -14,7 +14,7 @@ use zerocopy::IntoBytes;
 const CHUNK: usize = 1024;
 
 /// Bytes hashed and checksummed in turn: they stay in the core's cache between the two.
-const PIECE: usize = 128 << 10;
+pub(crate) const PIECE: usize = 128 << 10;
 
 /// The most subtrees beside the way from the first chunk to the root: of 32 MiB.
 const MAX_SUBTREES: usize = 15;
@@ -26,26 +26,63 @@ pub(crate) struct Body {
     subtrees: Vec<Hash>,
     /// CRC32C of the payload.
     crc: u32,
+    /// The subtree under way, and where it begins.
+    hasher: Hasher,
+    start: usize,
+    /// Bytes of the block taken so far.
+    taken: usize,
 }
 
 impl Body {
     /// Computes them for a block: room for the header, then the payload.
     pub(crate) fn compute(&mut self, block: &[u8]) {
+        self.begin();
+        for piece in block.chunks(PIECE) {
+            self.add(piece);
+        }
+        self.finish();
+    }
+
+    /// Begins with another block.
+    pub(crate) fn begin(&mut self) {
         self.subtrees.clear();
         self.subtrees.reserve(MAX_SUBTREES);
-        let first = block.len().min(CHUNK);
-        self.crc = crc32c::crc32c(block.get(BLOCK_HEADER_BYTES..first).unwrap_or_default());
-        let mut start = CHUNK;
-        while let Some(rest) = block.get(start..).filter(|rest| !rest.is_empty()) {
-            let subtree = &rest[..start.min(rest.len())];
-            let mut hasher = Hasher::new();
-            hasher.set_input_offset(start as u64);
-            for piece in subtree.chunks(PIECE) {
-                hasher.update(piece);
-                self.crc = crc32c::crc32c_append(self.crc, piece);
+        self.crc = 0;
+        self.taken = 0;
+        self.start = 0;
+    }
+
+    /// Takes what comes next of the block; best in pieces of [`PIECE`] bytes.
+    pub(crate) fn add(&mut self, mut piece: &[u8]) {
+        while !piece.is_empty() {
+            // The first chunk waits for the header.
+            if self.taken < CHUNK {
+                let (front, rest) = piece.split_at(piece.len().min(CHUNK - self.taken));
+                let header = BLOCK_HEADER_BYTES.saturating_sub(self.taken);
+                let payload = front.get(header..).unwrap_or_default();
+                self.crc = crc32c::crc32c_append(self.crc, payload);
+                self.taken += front.len();
+                piece = rest;
+                continue;
             }
-            self.subtrees.push(hasher.finalize_non_root());
-            start += subtree.len();
+            if self.taken == CHUNK.max(2 * self.start) {
+                self.finish();
+                self.start = self.taken;
+                self.hasher = Hasher::new();
+                self.hasher.set_input_offset(self.start as u64);
+            }
+            let (front, rest) = piece.split_at(piece.len().min(2 * self.start - self.taken));
+            self.hasher.update(front);
+            self.crc = crc32c::crc32c_append(self.crc, front);
+            self.taken += front.len();
+            piece = rest;
+        }
+    }
+
+    /// Ends the subtree under way: the block is complete.
+    pub(crate) fn finish(&mut self) {
+        if self.start > 0 {
+            self.subtrees.push(self.hasher.finalize_non_root());
         }
     }
 
@@ -93,6 +130,14 @@ mod tests {
             block.extend_from_slice(&payload);
             let mut body = Body::default();
             body.compute(&block);
+            // As one that hands it over in pieces of any length.
+            let (subtrees, crc) = (body.subtrees.clone(), body.crc);
+            for length in [1, 100, 1_000, 1_500, 70_000] {
+                body.begin();
+                block.chunks(length).for_each(|piece| body.add(piece));
+                body.finish();
+                assert_eq!((&body.subtrees, body.crc), (&subtrees, crc), "{length}");
+            }
             block[..BLOCK_HEADER_BYTES].copy_from_slice(header.as_bytes());
             header.hash = body.hash(&block);
             assert_eq!(

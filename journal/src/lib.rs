@@ -60,6 +60,7 @@ mod host_clock;
 mod identity;
 mod keys;
 mod marks;
+mod memory;
 mod merkle;
 mod operator_action;
 mod placed_record;

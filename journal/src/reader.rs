@@ -439,6 +439,7 @@ impl JournalReader {
                 file: name.to_string(),
                 fault,
             })?;
+        next.take_memory(&mut self.segment);
         self.segment = next;
         self.sealed = false;
         Ok(true)

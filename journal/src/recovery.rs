@@ -202,36 +202,86 @@ pub(crate) fn learn(
 pub(crate) fn walk(
     block: &BlockHeader,
     payload: &[u8],
-    mut show: impl FnMut(&selvedge_fabric::frame::FrameHeader, &[u8]),
+    show: impl FnMut(&selvedge_fabric::frame::FrameHeader, &[u8]),
 ) -> Result<(), BlockFault> {
-    let mut at = 0;
-    let mut sequence = block.first_sequence;
-    let mut timestamp = block.first_timestamp;
-    let mut marks = Marks::with_capacity(payload.len());
-    let mut number = 0;
-    while at < payload.len() {
-        let frame = frame_at(payload, at, sequence, timestamp)?;
-        marks.frame(at, number);
-        number += 1;
-        show(&frame.header, frame.payload);
-        if at == 0 && frame.header.timestamp() != block.first_timestamp {
+    let mut walk = Walk::new(block);
+    walk.on(payload, show);
+    walk.finish(block, payload)
+}
+
+/// A walk over the frames of a block, as far as its payload is there.
+pub(crate) struct Walk {
+    at: usize,
+    sequence: u64,
+    first_timestamp: Option<u64>,
+    timestamp: u64,
+    marks: Marks,
+    number: u32,
+}
+
+impl Walk {
+    pub(crate) fn new(block: &BlockHeader) -> Self {
+        Walk {
+            at: 0,
+            sequence: block.first_sequence,
+            first_timestamp: None,
+            timestamp: block.first_timestamp,
+            marks: Marks::with_capacity(block.payload_bytes as usize),
+            number: 0,
+        }
+    }
+
+    /// Goes over the frames that are whole and right in this front part of the payload. Where one
+    /// is not, its rest may still be to come: [`Self::finish`] tells.
+    #[inline]
+    pub(crate) fn on(
+        &mut self,
+        payload: &[u8],
+        mut show: impl FnMut(&selvedge_fabric::frame::FrameHeader, &[u8]),
+    ) {
+        let (mut at, mut sequence, mut timestamp) = (self.at, self.sequence, self.timestamp);
+        let mut number = self.number;
+        while at < payload.len() {
+            let Ok(frame) = frame_at(payload, at, sequence, timestamp) else {
+                break;
+            };
+            self.marks.frame(at, number);
+            number += 1;
+            show(&frame.header, frame.payload);
+            if at == 0 {
+                self.first_timestamp = Some(frame.header.timestamp());
+            }
+            at = frame.next;
+            // It is the frame's own, of 48 bits.
+            sequence += 1;
+            timestamp = frame.header.timestamp();
+        }
+        (self.at, self.sequence, self.timestamp) = (at, sequence, timestamp);
+        self.number = number;
+    }
+
+    /// Whether the whole payload was right, and is what the block's header says.
+    pub(crate) fn finish(&self, block: &BlockHeader, payload: &[u8]) -> Result<(), BlockFault> {
+        if self
+            .first_timestamp
+            .is_some_and(|first| first != block.first_timestamp)
+        {
             return Err(BlockFault::Header("first time stamp"));
         }
-        at = frame.next;
-        // It is the frame's own, of 48 bits.
-        sequence += 1;
-        timestamp = frame.header.timestamp();
+        if self.at < payload.len() {
+            frame_at(payload, self.at, self.sequence, self.timestamp)?;
+        }
+        if self.at != payload.len() || self.sequence != block.last_sequence.saturating_add(1) {
+            return Err(BlockFault::Header("frame count"));
+        }
+        if self.timestamp != block.last_timestamp {
+            return Err(BlockFault::Header("last time stamp"));
+        }
+        if self.marks.hash() != block.marks_hash {
+            return Err(BlockFault::Header("the hash of its marks"));
+        }
+        Ok(())
     }
-    if sequence != block.last_sequence.saturating_add(1) {
-        return Err(BlockFault::Header("frame count"));
-    }
-    if timestamp != block.last_timestamp {
-        return Err(BlockFault::Header("last time stamp"));
-    }
-    if marks.hash() != block.marks_hash {
-        return Err(BlockFault::Header("the hash of its marks"));
-    }
-    Ok(())
 }
 
 /// Checks that no number is missing between the first segment and the last.

@@ -9,6 +9,7 @@ use crate::format::{
     MAX_BLOCK_BYTES, MAX_INDEX_ENTRIES, SEAL_BYTES, SEGMENT_HEADER_BYTES, Seal, SegmentHeader,
     SegmentName, UNSIGNED, block_bytes_on_disk, chained_root,
 };
+use crate::memory::Memory;
 use crate::merkle::MerkleBuilder;
 use crate::storage::{Storage, StorageFile, read_full};
 use selvedge_fabric::frame::MAX_SEQUENCE;
@@ -68,7 +69,7 @@ pub(crate) struct SegmentReader {
     pub(crate) offset: u64,
     pub(crate) chain: Chain,
     check_hashes: bool,
-    window: Vec<u8>,
+    window: Memory,
     /// Bytes of the window that were read.
     filled: usize,
     window_start: u64,
@@ -122,7 +123,7 @@ impl SegmentReader {
             },
             header,
             check_hashes,
-            window: Vec::new(),
+            window: Memory::default(),
             filled: 0,
             window_start: 0,
             payload: 0..0,
@@ -139,6 +140,13 @@ impl SegmentReader {
     /// Whether the frames of the block that was read last are known to be right.
     pub(crate) fn frames_checked(&self) -> bool {
         self.frames_checked
+    }
+
+    /// Takes over the memory of a segment that nobody reads any more.
+    pub(crate) fn take_memory(&mut self, from: &mut SegmentReader) {
+        self.window = std::mem::take(&mut from.window);
+        from.forget();
+        self.forget();
     }
 
     /// The next block, if it was found right ahead.
@@ -260,7 +268,7 @@ impl SegmentReader {
     /// instead of a choice that always costs.
     #[inline]
     pub(crate) fn payload_or_none(&self) -> Option<&[u8]> {
-        self.window.get(self.payload.clone())
+        self.window.bytes().get(self.payload.clone())
     }
 
     /// A part of that payload, which has been found in it.
@@ -268,6 +276,7 @@ impl SegmentReader {
     pub(crate) fn payload_at(&self, part: Range<usize>) -> &[u8] {
         let start = self.payload.start;
         self.window
+            .bytes()
             .get(start + part.start..start + part.end)
             .unwrap_or_default()
     }
@@ -281,14 +290,18 @@ impl SegmentReader {
         if let Some(skip) = held
             && self.filled - skip >= need
         {
-            return Ok(self.window.get(skip..self.filled).unwrap_or_default());
+            return Ok(self
+                .window
+                .bytes()
+                .get(skip..self.filled)
+                .unwrap_or_default());
         }
         // What the file has bounds what is allocated, whatever a length in it claims.
         let available = self.size()?.saturating_sub(offset);
         let wanted = (need.max(READ_AHEAD) as u64).min(available) as usize;
         let kept = match held {
             Some(skip) => {
-                self.window.copy_within(skip..self.filled, 0);
+                self.window.bytes_mut().copy_within(skip..self.filled, 0);
                 self.filled - skip
             }
             None => 0,
@@ -296,14 +309,20 @@ impl SegmentReader {
         self.window_start = offset;
         self.payload = 0..0;
         // Memory once there is never cleared again: what counts is what was read into it.
-        if self.window.len() < wanted.max(kept) {
-            self.window.resize(wanted.max(kept), 0);
+        let grown = self.window.grow(wanted.max(kept));
+        if grown.is_err() {
+            self.filled = 0;
         }
-        let rest = self.window.get_mut(kept..wanted).unwrap_or_default();
+        grown.map_err(io_error("get memory to read", &self.file_name))?;
+        let rest = self
+            .window
+            .bytes_mut()
+            .get_mut(kept..wanted)
+            .unwrap_or_default();
         let read = read_full(&*self.file, rest, offset + kept as u64);
         self.filled = kept + read.as_ref().copied().unwrap_or(0);
         read.map_err(io_error("read", &self.file_name))?;
-        Ok(self.window.get(..self.filled).unwrap_or_default())
+        Ok(self.window.bytes().get(..self.filled).unwrap_or_default())
     }
 
     /// Forgets what was read ahead, so that the next look is at the file as it is then.
