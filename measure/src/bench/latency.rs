@@ -13,6 +13,7 @@ use crate::error::{MeasureError, Result, check_equal};
 use crate::recorder::{Recorded, Recorder};
 use crate::scenarios::{BareRing, Line, PING, PONG, RUN, admit, stepped_sequencer};
 use crate::scratch::{Scratch, attach};
+use selvedge_fabric::host::IdleStrategy;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -131,21 +132,21 @@ fn take_answers(
 ) -> Result<()> {
     take_from(ring, size, |_, planned| {
         recorder.record(planned, clock.now())
-    })
+    })?;
+    Ok(())
 }
 
-/// Hands number and planned time of what is there to `handler`.
-fn take_from(ring: &mut BareRing, size: usize, mut handler: impl FnMut(u64, u64)) -> Result<()> {
+/// Hands number and planned time of what is there to `handler`. Returns how many there were.
+fn take_from(ring: &mut BareRing, size: usize, mut handler: impl FnMut(u64, u64)) -> Result<usize> {
     if size <= size_of::<Line>() {
-        ring.take_lines(RUN, |line, _| handler(line.number, line.planned))?;
+        ring.take_lines(RUN, |line, _| handler(line.number, line.planned))
     } else {
         ring.take_bytes(RUN, size, |bytes| {
             if let Some((number, planned)) = read(bytes) {
                 handler(number, planned);
             }
-        })?;
+        })
     }
-    Ok(())
 }
 
 /// The reading process: records, or answers.
@@ -165,7 +166,7 @@ pub(crate) fn take(host: &mut ChildHost) -> Result<serde_json::Value> {
     let mut stopped = false;
     let mut outcome = Ok(());
     while !stopped && outcome.is_ok() {
-        take_from(&mut ring, settings.size, |number, planned| {
+        let taken = take_from(&mut ring, settings.size, |number, planned| {
             if number == Line::STOP {
                 stopped = true;
             } else if let Some(answers) = &mut answers {
@@ -176,6 +177,10 @@ pub(crate) fn take(host: &mut ChildHost) -> Result<serde_json::Value> {
                 recorder.record(planned, clock.now());
             }
         })?;
+        if taken == 0 {
+            // As everything waits unless told otherwise.
+            IdleStrategy::default().idle(0);
+        }
     }
     outcome?;
     host.done();
