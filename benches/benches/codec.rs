@@ -11,10 +11,10 @@ use criterion::measurement::WallTime;
 use criterion::{
     BenchmarkGroup, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main,
 };
-use selvedge_fabric::message::{Message, MessageSchema};
+use selvedge_fabric::message::MessageSchema;
 use selvedge_market::generator::{Generator, GeneratorConfig};
 use selvedge_market::itch::{ItchFile, ItchMessage, ItchSource};
-use selvedge_market::messages::{MarketMessage, VisitTypes};
+use selvedge_market::messages::MarketMessage;
 use selvedge_query::{FieldValue, fields};
 use std::fmt::Write as _;
 use std::hint::black_box;
@@ -49,7 +49,7 @@ impl Day {
             name,
             itch: Vec::with_capacity(MESSAGES),
             messages: Vec::with_capacity(MESSAGES),
-            tables: tables(),
+            tables: MarketMessage::schemas(),
             table_of: Vec::with_capacity(MESSAGES),
         };
         let mut passed = 0;
@@ -84,19 +84,6 @@ impl Day {
             .map(|&table| &self.tables[table])
             .zip(self.messages.iter().map(MarketMessage::as_bytes))
     }
-}
-
-/// The field table of each type.
-fn tables() -> Vec<MessageSchema> {
-    struct Collect(Vec<MessageSchema>);
-    impl VisitTypes for Collect {
-        fn visit<M: Message>(&mut self) {
-            self.0.push(MessageSchema::of::<M>());
-        }
-    }
-    let mut collect = Collect(Vec::new());
-    MarketMessage::visit_types(&mut collect);
-    collect.0
 }
 
 /// Read once, for all benchmarks.

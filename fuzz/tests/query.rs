@@ -1,9 +1,8 @@
 //! Expressions, right ones with pieces changed and nonsense.
 
 use selvedge_fabric::frame::{Flags, FrameHeader};
-use selvedge_fabric::message::{Message, MessageSchema};
 use selvedge_fuzz::{CountingAllocator, Script, iterations, peak_of};
-use selvedge_market::messages::{MarketMessage, VisitTypes};
+use selvedge_market::messages::MarketMessage;
 use selvedge_query::{NoNames, Query};
 use std::time::Duration;
 
@@ -65,21 +64,9 @@ const PIECES: [&str; 48] = [
     "add_order",
 ];
 
-fn schemas() -> Vec<MessageSchema> {
-    struct Collect(Vec<MessageSchema>);
-    impl VisitTypes for Collect {
-        fn visit<M: Message>(&mut self) {
-            self.0.push(MessageSchema::of::<M>());
-        }
-    }
-    let mut collect = Collect(Vec::new());
-    MarketMessage::visit_types(&mut collect);
-    collect.0
-}
-
 #[test]
 fn an_expression_is_taken_or_refused_at_a_column() {
-    let schemas = schemas();
+    let schemas = MarketMessage::schemas();
     // Its parts once, so that what is asked once for all is not counted.
     let _ = Query::parse("price > 1", &schemas);
     bolero::check!(name = "query")

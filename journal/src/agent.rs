@@ -44,9 +44,9 @@ const FLUSH_AFTER: Duration = Duration::from_millis(1);
 /// allowed at all.
 const STALL: Duration = Duration::from_millis(250);
 
-/// How often a last record is given to a writer for which too many wait: while a disk works, far
-/// more often than it takes.
-const LAST_TRIES: u32 = 10_000;
+/// How long a last record waits for a writer for which too many wait: a disk that takes longer has
+/// been an alarm for long.
+const LAST_WAIT: Duration = Duration::from_secs(10);
 
 /// Writes the stream of a fabric into a journal.
 ///
@@ -632,13 +632,16 @@ impl JournalAgent {
 /// Gives a record to a writer that has nothing else to do, and waits a little where too many wait;
 /// false where they still do.
 fn record_soon(writer: &mut JournalWriter, record: &Record) -> Result<bool> {
-    for _ in 0..LAST_TRIES {
+    let until = Instant::now() + LAST_WAIT;
+    loop {
         if writer.record(record)? {
             return Ok(true);
         }
-        std::thread::yield_now();
+        if Instant::now() >= until {
+            return Ok(false);
+        }
+        std::thread::sleep(Duration::from_millis(1));
     }
-    Ok(false)
 }
 
 /// Reads what a stream that has ended in order still holds from `next` on; `None` where it goes on,

@@ -330,18 +330,17 @@ fn is_right(job: &Job, bytes: &mut [u8], body: &mut Body) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::format::SegmentName;
     use crate::segment::{SegmentReader, Step, list_segments};
     use crate::storage::{MemoryStorage, Storage};
     use crate::{Append, Dictionary, JournalConfig, JournalIdentity, JournalWriter, WriteMode};
     use selvedge_fabric::frame::{Flags, FrameHeader};
 
-    /// The small blocks with which a segment begins keep none of the large ones from being checked
-    /// on other threads.
-    #[test]
-    fn every_large_block_is_checked_ahead_from_the_first_on() {
+    /// A journal of one segment, of `frames` frames with `payload` bytes each.
+    fn segment_of(block_bytes: usize, frames: u64, payload: usize) -> (MemoryStorage, SegmentName) {
         let storage = MemoryStorage::new();
         let config = JournalConfig {
-            block_bytes: 128 << 10,
+            block_bytes,
             segment_bytes: 4 << 20,
             mode: WriteMode::Inline,
             ..JournalConfig::default()
@@ -354,13 +353,22 @@ mod tests {
             &config,
         )
         .unwrap();
-        let descriptor = FrameHeader::descriptor_word(7, 1, 32, Flags::NONE);
-        for sequence in 1..=20_000 {
+        let descriptor = FrameHeader::descriptor_word(7, 1, payload, Flags::NONE);
+        let content = vec![9; payload];
+        for sequence in 1..=frames {
             let header = FrameHeader::new(1, sequence, sequence, 3, sequence, descriptor);
-            assert_eq!(writer.append(&header, &[9; 32]).unwrap(), Append::Done);
+            assert_eq!(writer.append(&header, &content).unwrap(), Append::Done);
         }
         writer.finish().unwrap();
         let name = list_segments(&storage).unwrap().remove(0);
+        (storage, name)
+    }
+
+    /// The small blocks with which a segment begins keep none of the large ones from being checked
+    /// on other threads.
+    #[test]
+    fn every_large_block_is_checked_ahead_from_the_first_on() {
+        let (storage, name) = segment_of(128 << 10, 20_000, 32);
         let mut segment = SegmentReader::open(&storage, name, true).unwrap();
         segment.check_ahead(&Checkers::default());
         let (mut large, mut ahead) = (0, 0);
@@ -375,29 +383,8 @@ mod tests {
     /// right ahead.
     #[test]
     fn a_wrong_byte_in_any_piece_is_found() {
-        let storage = MemoryStorage::new();
-        let config = JournalConfig {
-            block_bytes: 3 * PIECE,
-            segment_bytes: 4 << 20,
-            mode: WriteMode::Inline,
-            ..JournalConfig::default()
-        };
-        let mut writer = JournalWriter::open_in(
-            Arc::new(storage.clone()),
-            &JournalIdentity::new("test", 1, 1).unwrap(),
-            1,
-            &Dictionary::default(),
-            &config,
-        )
-        .unwrap();
         // Of 72 bytes: none ends where a piece does.
-        let descriptor = FrameHeader::descriptor_word(7, 1, 40, Flags::NONE);
-        for sequence in 1..=10_000 {
-            let header = FrameHeader::new(1, sequence, sequence, 3, sequence, descriptor);
-            assert_eq!(writer.append(&header, &[9; 40]).unwrap(), Append::Done);
-        }
-        writer.finish().unwrap();
-        let name = list_segments(&storage).unwrap().remove(0);
+        let (storage, name) = segment_of(3 * PIECE, 10_000, 40);
         let checkers = Checkers::default();
         let first_large = || {
             let mut segment = SegmentReader::open(&storage, name, true).unwrap();

@@ -376,65 +376,13 @@ impl StorageFile for PanickingFile {
     }
 }
 
-/// A thread of the journal that is gone gives no slot back: to answer "would block" then would be
-/// for ever.
-#[test]
-fn a_thread_that_panics_is_an_error_and_not_a_wait_for_ever() {
-    // Writes are made by workers, the names of segments are given by the thread above them.
-    for (on_write, left) in [(true, 12), (false, 1)] {
-        let disk = MemoryStorage::new();
-        let storage = Panicking {
-            disk: disk.clone(),
-            on_write,
-            left: Arc::new(AtomicU32::new(left)),
-            fails_first: None,
-        };
-        let config = JournalConfig {
-            mode: WriteMode::HelperThread,
-            buffers: 4,
-            ..small()
-        };
-        let mut writer = JournalWriter::open_in(
-            Arc::new(storage),
-            &identity(),
-            1,
-            &Dictionary::default(),
-            &config,
-        )
-        .unwrap();
-        let error = loop {
-            let (header, payload) = frame(writer.next_sequence());
-            match writer.append(&header, &payload) {
-                Ok(Append::Done) => {}
-                Ok(Append::WouldBlock) => std::thread::yield_now(),
-                Err(error) => break error,
-            }
-        };
-        assert!(matches!(error, JournalError::HelperGone), "{error}");
-        drop(writer);
-        // What is on disk is what a crash leaves.
-        assert!(check(&disk).verdict <= Verdict::TornTail);
-        let mut writer = open(&disk, &config).unwrap();
-        append_to(&mut writer, 2_000);
-        writer.finish().unwrap();
-        assert_eq!(check(&disk).verdict, Verdict::Sealed);
-    }
-}
-
-/// An error is being dealt with when another thread panics, and a block with it: the journal does
-/// not go on behind the hole.
-#[test]
-fn a_thread_that_panics_while_an_error_is_dealt_with_leaves_no_hole() {
-    let disk = MemoryStorage::new();
-    let storage = Panicking {
-        disk: disk.clone(),
-        on_write: true,
-        left: Arc::new(AtomicU32::new(12)),
-        fails_first: Some(Arc::new(Barrier::new(2))),
-    };
+/// Writes through threads until one panics: that is an error, and what is on disk is what a crash
+/// leaves.
+fn writes_until_a_thread_panics(storage: Panicking, buffers: usize) {
+    let disk = storage.disk.clone();
     let config = JournalConfig {
         mode: WriteMode::HelperThread,
-        buffers: 8,
+        buffers,
         ..small()
     };
     let mut writer = JournalWriter::open_in(
@@ -460,6 +408,35 @@ fn a_thread_that_panics_while_an_error_is_dealt_with_leaves_no_hole() {
     append_to(&mut writer, 2_000);
     writer.finish().unwrap();
     assert_eq!(check(&disk).verdict, Verdict::Sealed);
+}
+
+/// A thread of the journal that is gone gives no slot back: to answer "would block" then would be
+/// for ever.
+#[test]
+fn a_thread_that_panics_is_an_error_and_not_a_wait_for_ever() {
+    // Writes are made by workers, the names of segments are given by the thread above them.
+    for (on_write, left) in [(true, 12), (false, 1)] {
+        let storage = Panicking {
+            disk: MemoryStorage::new(),
+            on_write,
+            left: Arc::new(AtomicU32::new(left)),
+            fails_first: None,
+        };
+        writes_until_a_thread_panics(storage, 4);
+    }
+}
+
+/// An error is being dealt with when another thread panics, and a block with it: the journal does
+/// not go on behind the hole.
+#[test]
+fn a_thread_that_panics_while_an_error_is_dealt_with_leaves_no_hole() {
+    let storage = Panicking {
+        disk: MemoryStorage::new(),
+        on_write: true,
+        left: Arc::new(AtomicU32::new(12)),
+        fails_first: Some(Arc::new(Barrier::new(2))),
+    };
+    writes_until_a_thread_panics(storage, 8);
 }
 
 const CHILD_DIRECTORY: &str = "SELVEDGE_JOURNAL_TEST_CHILD";

@@ -228,7 +228,8 @@ impl Sequencing {
         } else {
             source.copy_next::<0>(&mut self.writer, timestamp)
         });
-        loop {
+        // Where that was all, no run is set up.
+        while taken == 0 || self.sources[index].reader.ready() {
             let source = &mut self.sources[index];
             let (count, stop) = if self.inline_bytes == COMMON_INLINE_WORDS * 8 {
                 source.copy_run::<COMMON_INLINE_WORDS>(&mut self.writer, timestamp, RUN - taken)

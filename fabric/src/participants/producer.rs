@@ -280,6 +280,7 @@ impl Producer {
     /// They are published in groups of up to [`GROUP`](crate::protocol::ingress::GROUP), each when
     /// it is complete, the last when the call ends. Costs less for each message than claiming one
     /// by one. If `write` panics, the messages before the one at hand are sent and that one is not.
+    // A function by itself: what its loop compiles to does not depend on who calls it.
     #[inline(never)]
     pub fn try_publish_run<M: Message>(
         &mut self,
@@ -288,17 +289,23 @@ impl Producer {
     ) -> Result<usize, ClaimError> {
         let mut sent = 0;
         while sent < count {
-            // Checks the type, asks for room; a message too long for its slot goes the long way, and
-            // one that is alone the short one: no line is asked for ahead of it.
-            match self.reserve(M::TYPE, size_of::<M>()) {
-                Ok((None, _)) if count > 1 => {}
-                Ok(_) => {
-                    let mut claim = self.try_claim::<M>()?;
-                    write(sent, &mut claim);
-                    claim.commit();
-                    sent += 1;
-                    continue;
+            // One by one: what does not fit a slot, and what is alone, for which no line is asked for
+            // ahead.
+            if count == 1 || size_of::<M>() > self.inline_bytes {
+                match self.try_claim::<M>() {
+                    Ok(mut claim) => {
+                        write(sent, &mut claim);
+                        claim.commit();
+                        sent += 1;
+                        continue;
+                    }
+                    Err(ClaimError::Full) => break,
+                    Err(error) => return Err(error),
                 }
+            }
+            // Checks the type, asks for room.
+            match self.reserve(M::TYPE, size_of::<M>()) {
+                Ok(_) => {}
                 Err(ClaimError::Full) => break,
                 Err(error) => return Err(error),
             }

@@ -199,8 +199,8 @@ impl IngressWriter {
 pub struct WriteRun<'a> {
     slots: View<'a>,
     shape: RingShape,
-    /// Index of the first word of the next slot, or the count of the ring's words until the group
-    /// that ends there is published.
+    /// Index of the first word of the next slot; inside `complete` for a moment the count of the
+    /// ring's words.
     slot: usize,
     published: u64,
     next: u64,
@@ -231,7 +231,7 @@ impl WriteRun<'_> {
     #[cfg(not(loom))]
     #[inline(always)]
     pub fn payload(&self) -> *mut u8 {
-        // SAFETY: a masked slot index plus the header's size is inside the ring's words.
+        // SAFETY: a slot index plus the header's size is inside the ring's words.
         unsafe { self.slots.pointer(self.slot + INGRESS_HEADER_WORDS) }
     }
 
@@ -242,8 +242,8 @@ impl WriteRun<'_> {
         debug_assert!(self.room() > 0);
         let slot = self.slot;
         let ahead = (AHEAD as usize) << self.shape.slot_shift;
-        // SAFETY: `self.slot` is the index of a slot's first word, masked or back at 0 after the last
-        // slot; offsets stay below the slot's size; the writer's `new` checked that every slot lies
+        // SAFETY: `self.slot` is the index of a slot's first word: masked when the run began, and back
+        // at 0 after the last slot, where every group ends. The line ahead is masked; offsets stay below the slot's size; the writer's `new` checked that every slot lies
         // inside the words.
         unsafe {
             self.slots

@@ -1,11 +1,11 @@
 //! Any one of the crate's messages.
 
 use super::market::*;
-use super::publish::{Publish, VisitTypes};
+use super::publish::Publish;
 use super::routing::*;
 use crate::MarketError;
 use selvedge_fabric::frame::MessageType;
-use selvedge_fabric::message::Message;
+use selvedge_fabric::message::{Message, MessageSchema};
 use zerocopy::{FromBytes, IntoBytes};
 
 macro_rules! messages {
@@ -83,9 +83,9 @@ macro_rules! messages {
                 }
             }
 
-            /// Calls `visitor` with every message type of this crate, market data first.
-            pub fn visit_types<V: VisitTypes>(visitor: &mut V) {
-                $( visitor.visit::<$name>(); )+
+            /// The field tables of every message type of this crate, market data first.
+            pub fn schemas() -> Vec<MessageSchema> {
+                vec![ $( MessageSchema::of::<$name>() ),+ ]
             }
         }
     };

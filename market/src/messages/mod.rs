@@ -9,6 +9,6 @@ mod side;
 
 pub use any::{FIRST_ROUTING_TYPE, MarketMessage};
 pub use market::*;
-pub use publish::{Publish, VisitTypes};
+pub use publish::Publish;
 pub use routing::*;
 pub use side::Side;

@@ -1,4 +1,4 @@
-//! The two ways a caller meets the message types one by one, each with its own Rust type.
+//! How a caller meets messages one by one, each with its own Rust type.
 
 use selvedge_fabric::message::Message;
 
@@ -6,10 +6,4 @@ use selvedge_fabric::message::Message;
 pub trait Publish {
     /// Puts one message in. `false`: it was not taken (the ring is full); offer it again later.
     fn publish<M: Message>(&mut self, message: &M) -> bool;
-}
-
-/// Something to be done once for each message type, such as registering it with a fabric.
-pub trait VisitTypes {
-    /// Called with each type.
-    fn visit<M: Message>(&mut self);
 }

@@ -12,7 +12,7 @@ use crate::error::Result;
 use crate::recorder::Recorded;
 use crate::samples::median;
 use crate::scenario::{Figure, Plan, Scenario};
-use crate::scenarios::{CopyLimit, RingPayload, RingThroughput, SequencedThroughput};
+use crate::scenarios::{CopyLimit, Line, RingPayload, RingThroughput, SequencedThroughput};
 use std::time::{Duration, Instant};
 
 /// Measurements that the time asked for is divided into.
@@ -22,7 +22,10 @@ pub(super) fn run(common: &Common) -> Result<()> {
     let cores = common.pair()?;
     let size = common.size()?;
     let mut report = Report::new("throughput", &[cores.near, cores.far]);
-    let mut scenarios: Vec<Box<dyn Scenario>> = if size <= 32 {
+    let in_slot = size <= size_of::<Line>();
+    // The copy loop needs slots of a power of two.
+    let limited = !in_slot && size.is_power_of_two();
+    let mut scenarios: Vec<Box<dyn Scenario>> = if in_slot {
         vec![
             Box::new(RingThroughput::shipped()),
             Box::new(SequencedThroughput::shipped()),
@@ -31,9 +34,9 @@ pub(super) fn run(common: &Common) -> Result<()> {
         report.note(format!(
             "{size} bytes do not fit a slot: through the payload ring, without the sequencer; beside it a plain copy loop between the two cores"
         ));
-        // The copy loop, the limit, comes first; it needs slots of a power of two.
+        // The copy loop, the limit, comes first.
         let mut scenarios: Vec<Box<dyn Scenario>> = Vec::new();
-        if size.is_power_of_two() {
+        if limited {
             scenarios.push(Box::new(CopyLimit::new(size)));
         }
         scenarios.push(Box::new(RingPayload::new(size)));
@@ -62,7 +65,6 @@ pub(super) fn run(common: &Common) -> Result<()> {
             started.elapsed().as_secs_f64()
         );
     }
-    let limited = size > 32 && size.is_power_of_two();
     for (index, (scenario, batches)) in scenarios.iter().zip(&batches).enumerate() {
         distribution(
             &mut report,

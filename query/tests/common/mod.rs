@@ -4,7 +4,7 @@
 use selvedge_fabric::frame::system::SourceJoined;
 use selvedge_fabric::frame::{Flags, FrameHeader, MessageType, SourceId};
 use selvedge_fabric::message::{Message, MessageSchema};
-use selvedge_market::messages::{MarketMessage, VisitTypes};
+use selvedge_market::messages::MarketMessage;
 use selvedge_query::{Names, Query};
 use std::borrow::Cow;
 
@@ -31,15 +31,9 @@ impl Names for TestNames {
 
 /// Every type of the market crate, and one of the fabric's own.
 pub fn schemas() -> Vec<MessageSchema> {
-    struct Collect(Vec<MessageSchema>);
-    impl VisitTypes for Collect {
-        fn visit<M: Message>(&mut self) {
-            self.0.push(MessageSchema::of::<M>());
-        }
-    }
-    let mut collect = Collect(vec![MessageSchema::of::<SourceJoined>()]);
-    MarketMessage::visit_types(&mut collect);
-    collect.0
+    let mut schemas = vec![MessageSchema::of::<SourceJoined>()];
+    schemas.extend(MarketMessage::schemas());
+    schemas
 }
 
 /// 2012-06-21T09:30:00.5Z.

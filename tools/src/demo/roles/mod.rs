@@ -18,9 +18,8 @@ use super::report::RoleReport;
 use crate::error::Result;
 use selvedge_fabric::Fabric;
 use selvedge_fabric::agent::Agent;
-use selvedge_fabric::message::{Message, MessageSchema};
 use selvedge_fabric::{PendingProducer, ProducerBuilder};
-use selvedge_market::messages::{MarketMessage, VisitTypes};
+use selvedge_market::messages::MarketMessage;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
@@ -65,19 +64,9 @@ pub fn create(role: Role, context: &RoleContext) -> Result<Box<dyn RoleAgent>> {
 
 /// Begins to attach a producer that may send any message of the market.
 fn begin_producer(fabric: &Fabric, name: &str) -> Result<PendingProducer> {
-    struct Register(Option<ProducerBuilder>);
-
-    impl VisitTypes for Register {
-        fn visit<M: Message>(&mut self) {
-            self.0 = self
-                .0
-                .take()
-                .map(|builder| builder.schema(MessageSchema::of::<M>()));
-        }
-    }
-
-    let mut register = Register(Some(fabric.producer(name).stamp_every(1)));
-    MarketMessage::visit_types(&mut register);
-    let builder = register.0.unwrap_or_else(|| fabric.producer(name));
+    let builder = MarketMessage::schemas().into_iter().fold(
+        fabric.producer(name).stamp_every(1),
+        ProducerBuilder::schema,
+    );
     Ok(builder.begin()?)
 }
