@@ -3,7 +3,7 @@
 
 use selvedge_fabric::frame::system::SourceJoined;
 use selvedge_fabric::frame::{Flags, FrameHeader, MessageType, SourceId};
-use selvedge_fabric::message::{Message, MessageSchema};
+use selvedge_fabric::message::MessageSchema;
 use selvedge_market::messages::MarketMessage;
 use selvedge_query::{Names, Query};
 use std::borrow::Cow;
