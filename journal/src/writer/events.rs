@@ -30,7 +30,7 @@ pub(super) enum Event {
     Written {
         ticket: u64,
         block: BlockBuffer,
-        result: io::Result<()>,
+        result: WriteOutcome,
     },
     /// A sync has ended.
     Synced(io::Result<()>),
@@ -38,4 +38,12 @@ pub(super) enum Event {
     Prepared(io::Result<Box<dyn StorageFile>>),
     /// A worker has panicked: what it had under way never comes back.
     WorkerLost,
+}
+
+/// What became of a write.
+pub(super) enum WriteOutcome {
+    Done,
+    Failed(io::Error),
+    /// One before it failed: it comes again when the journal has been opened again.
+    NotTried,
 }

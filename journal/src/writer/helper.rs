@@ -2,7 +2,7 @@
 
 use super::control::Control;
 use super::events::Event;
-use super::pipeline::{Limits, Pipeline};
+use super::pipeline::Pipeline;
 use super::workers;
 use crate::block::BlockBuffer;
 use crate::error::{JournalError, io_error};
@@ -49,21 +49,16 @@ impl Helper {
             // Cannot fail: the queue holds them all and its other end is here.
             let _ = give_back.try_send(BlockBuffer::in_slot(slot));
         }
-        let (jobs, work) = bounded(count + SPARE_EVENTS);
-        let examining = thread::available_parallelism()
+        let examine = thread::available_parallelism()
             .map_or(1, usize::from)
             .min(MAX_EXAMINING);
-        // A sync and a new segment's file beside the writes and examinations under way.
-        let workers = workers::start(depth + examining + 2, &work, &events)?;
+        let counts = workers::Counts {
+            examine,
+            write: depth,
+        };
+        let (jobs, workers) = workers::start(&counts, count, &events)?;
         let shared = Arc::new(Shared::default());
-        let pipeline = Pipeline::new(
-            sink,
-            queue,
-            jobs,
-            give_back,
-            Arc::clone(&shared),
-            Limits { depth, examining },
-        );
+        let pipeline = Pipeline::new(sink, queue, jobs, give_back, Arc::clone(&shared));
         let thread = thread::Builder::new()
             .name("journal-write".to_owned())
             .spawn(move || {

@@ -7,10 +7,10 @@
 //! the journal is simply opened again at what the disk holds, and written on from staging: one
 //! way of recovering for a crash, a full disk and a failed sync.
 
-use super::events::Event;
+use super::events::{Event, WriteOutcome};
 use super::finish_sink;
 use super::helper::Shared;
-use super::workers::Job;
+use super::workers::{Job, Jobs};
 use crate::block::BlockBuffer;
 use crate::config::SyncPolicy;
 use crate::error::{JournalError, io_error};
@@ -61,15 +61,6 @@ struct Staged {
     examined: bool,
 }
 
-/// How much may be under way at once.
-#[derive(Clone, Copy)]
-pub(super) struct Limits {
-    /// Writes.
-    pub(super) depth: usize,
-    /// Blocks being examined.
-    pub(super) examining: usize,
-}
-
 /// Something for the disk, in the order in which it must come.
 enum Work {
     Block(Staged),
@@ -84,10 +75,9 @@ enum Work {
 pub(super) struct Pipeline {
     sink: Sink,
     queue: Receiver<Event>,
-    jobs: Sender<Job>,
+    jobs: Jobs,
     give_back: Sender<BlockBuffer>,
     shared: Arc<Shared>,
-    limits: Limits,
     /// What has come and is not yet placed.
     work: VecDeque<Work>,
     /// What is placed and not yet durable, in order.
@@ -119,10 +109,9 @@ impl Pipeline {
     pub(super) fn new(
         sink: Sink,
         queue: Receiver<Event>,
-        jobs: Sender<Job>,
+        jobs: Jobs,
         give_back: Sender<BlockBuffer>,
         shared: Arc<Shared>,
-        limits: Limits,
     ) -> Self {
         let slots = give_back.len();
         Pipeline {
@@ -131,7 +120,6 @@ impl Pipeline {
             jobs,
             give_back,
             shared,
-            limits,
             work: VecDeque::with_capacity(2 * slots),
             entries: VecDeque::with_capacity(slots + 1),
             next_ticket: 0,
@@ -217,7 +205,6 @@ impl Pipeline {
     /// no slot left and none is free, something is under way that will give one back.
     fn advance(&mut self) -> Result<(), JournalError> {
         self.place_work()?;
-        self.start_examining()?;
         self.start_sync()
     }
 
@@ -247,11 +234,13 @@ impl Pipeline {
             Event::Block(block) => {
                 let number = self.next_number;
                 self.next_number += 1;
+                self.examining += 1;
                 self.work.push_back(Work::Block(Staged {
                     number,
-                    block: Some(block),
+                    block: None,
                     examined: false,
                 }));
+                self.jobs.send(Job::Examine { number, block })?;
             }
             Event::Record(kind, payload) => self.work.push_back(Work::Record(kind, payload)),
             Event::Gap {
@@ -297,24 +286,6 @@ impl Pipeline {
         Ok(())
     }
 
-    /// Hands blocks to the workers that examine them, as many as may be under way.
-    fn start_examining(&mut self) -> Result<(), JournalError> {
-        for work in &mut self.work {
-            if self.examining >= self.limits.examining {
-                break;
-            }
-            if let Work::Block(staged) = work
-                && !staged.examined
-                && let Some(block) = staged.block.take()
-            {
-                self.examining += 1;
-                let number = staged.number;
-                send(&self.jobs, Job::Examine { number, block })?;
-            }
-        }
-        Ok(())
-    }
-
     fn examined(&mut self, number: u64, block: BlockBuffer) {
         self.examining -= 1;
         for work in &mut self.work {
@@ -328,11 +299,10 @@ impl Pipeline {
         }
     }
 
-    /// Closes blocks and hands them to the workers, as many as may be under way.
+    /// Closes what has been examined and hands it to the workers.
     fn place_work(&mut self) -> Result<(), JournalError> {
         while self.failed.is_none() {
             match self.work.front_mut() {
-                Some(Work::Block(_)) if self.writing >= self.limits.depth => return Ok(()),
                 Some(Work::Block(Staged {
                     block: Some(block),
                     examined: true,
@@ -361,16 +331,13 @@ impl Pipeline {
                         written: false,
                     });
                     self.writing += 1;
-                    send(
-                        &self.jobs,
-                        Job::Write {
-                            ticket,
-                            block,
-                            alignment: placed.alignment,
-                            file: placed.file,
-                            offset: placed.offset,
-                        },
-                    )?;
+                    self.jobs.send(Job::Write {
+                        ticket,
+                        block,
+                        alignment: placed.alignment,
+                        file: placed.file,
+                        offset: placed.offset,
+                    })?;
                     self.prepare_next()?;
                 }
                 // It comes when it is examined.
@@ -405,7 +372,7 @@ impl Pipeline {
         }
         if let Some((storage, bytes)) = self.sink.wants_next_file() {
             self.preparing = true;
-            send(&self.jobs, Job::Prepare { storage, bytes })?;
+            self.jobs.send(Job::Prepare { storage, bytes })?;
         }
         Ok(())
     }
@@ -414,15 +381,17 @@ impl Pipeline {
         &mut self,
         ticket: u64,
         block: BlockBuffer,
-        result: io::Result<()>,
+        result: WriteOutcome,
     ) -> Result<(), JournalError> {
         self.writing -= 1;
         let first = self.entries.front().map_or(ticket, |entry| entry.ticket);
         if let Some(entry) = self.entries.get_mut((ticket - first) as usize) {
             entry.block = Some(block);
-            entry.written = result.is_ok();
+            entry.written = matches!(result, WriteOutcome::Done);
         }
-        result.map_err(io_error("write to", "the open segment"))?;
+        if let WriteOutcome::Failed(source) = result {
+            return Err(io_error("write to", "the open segment")(source));
+        }
         if self.failed.is_none()
             && let Some(last) = self.written_prefix().last()
         {
@@ -488,7 +457,7 @@ impl Pipeline {
         });
         self.sync_wanted &= self.writing > 0 || !self.work.is_empty();
         self.last_sync = Instant::now();
-        send(&self.jobs, Job::Sync { file })
+        self.jobs.send(Job::Sync { file })
     }
 
     fn synced(&mut self, result: io::Result<()>) -> Result<(), JournalError> {
@@ -590,6 +559,7 @@ impl Pipeline {
 
     fn reopen(&mut self) -> Result<(), JournalError> {
         self.sink.reopen()?;
+        self.jobs.try_writes_again();
         self.not_prepared = false;
         // What the disk holds is durable now; the rest comes again, before what came since.
         let next = self.sink.next_sequence();
@@ -614,10 +584,6 @@ impl Pipeline {
     }
 }
 
-fn send(jobs: &Sender<Job>, job: Job) -> Result<(), JournalError> {
-    jobs.try_send(job).map_err(|_| JournalError::HelperGone)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -630,6 +596,7 @@ mod tests {
     use crate::writer::workers::done;
     use crossbeam_channel::bounded;
     use selvedge_fabric::frame::{Flags, FrameHeader};
+    use std::sync::atomic::AtomicBool;
 
     struct Random(u64);
 
@@ -642,6 +609,10 @@ mod tests {
         }
     }
 
+    fn finished(job: Job) -> Event {
+        done(job, &AtomicBool::new(false))
+    }
+
     /// What the appender and the workers hold of a pipeline.
     struct Ends {
         events: Sender<Event>,
@@ -649,7 +620,7 @@ mod tests {
         work: Receiver<Job>,
     }
 
-    fn pipeline(sync: SyncPolicy, slots: usize, limits: Limits) -> (Pipeline, Ends) {
+    fn pipeline(sync: SyncPolicy, slots: usize) -> (Pipeline, Ends) {
         let config = JournalConfig {
             block_bytes: 4096,
             block_alignment: 64,
@@ -676,9 +647,16 @@ mod tests {
             let slot = BlockBuffer::in_slot(SlotMemory::own(4096));
             assert!(give_back.try_send(slot).is_ok());
         }
+        // One queue for all of it: the test does what the threads do, in an order of its own.
         let (jobs, work) = bounded(slots + 8);
+        let jobs = Jobs {
+            examine: jobs.clone(),
+            write: jobs.clone(),
+            other: jobs,
+            write_failed: Arc::default(),
+        };
         let shared = Arc::new(Shared::default());
-        let pipeline = Pipeline::new(sink, queue, jobs, give_back, shared, limits);
+        let pipeline = Pipeline::new(sink, queue, jobs, give_back, shared);
         let ends = Ends { events, free, work };
         (pipeline, ends)
     }
@@ -692,11 +670,7 @@ mod tests {
     /// A sync covers a record only where every block before it is written.
     #[test]
     fn a_record_behind_a_block_that_is_being_written_is_not_called_durable() {
-        let limits = Limits {
-            depth: 2,
-            examining: 2,
-        };
-        let (mut pipeline, ends) = pipeline(SyncPolicy::EveryBlock, 8, limits);
+        let (mut pipeline, ends) = pipeline(SyncPolicy::EveryBlock, 8);
         for sequence in 1..=2 {
             let mut block = ends.free.recv().unwrap();
             push(&mut block, sequence);
@@ -706,18 +680,18 @@ mod tests {
         pipeline.take(record).unwrap();
         pipeline.advance().unwrap();
         for _ in 0..2 {
-            pipeline.take(done(ends.work.recv().unwrap())).unwrap();
+            pipeline.take(finished(ends.work.recv().unwrap())).unwrap();
         }
         pipeline.advance().unwrap();
         let (first, second) = (ends.work.recv().unwrap(), ends.work.recv().unwrap());
         assert!(pipeline.sink.record_waits(u64::MAX) && !pipeline.has_unsynced());
         for write in [first, second] {
             assert!(pipeline.sink.record_waits(u64::MAX));
-            pipeline.take(done(write)).unwrap();
+            pipeline.take(finished(write)).unwrap();
             pipeline.advance().unwrap();
             let sync = ends.work.try_recv().unwrap();
             assert!(matches!(sync, Job::Sync { .. }));
-            pipeline.take(done(sync)).unwrap();
+            pipeline.take(finished(sync)).unwrap();
         }
         assert!(!pipeline.sink.record_waits(u64::MAX));
         assert_eq!(pipeline.sink.positions().durable(), 2);
@@ -725,7 +699,9 @@ mod tests {
         let record = Event::Record(BlockKind::Activity, Vec::new());
         pipeline.take(record).unwrap();
         pipeline.advance().unwrap();
-        pipeline.take(done(ends.work.try_recv().unwrap())).unwrap();
+        pipeline
+            .take(finished(ends.work.try_recv().unwrap()))
+            .unwrap();
         pipeline.advance().unwrap();
         assert!(ends.work.is_empty() && !pipeline.sink.record_waits(u64::MAX));
         assert_eq!(pipeline.sink.positions().durable(), 2);
@@ -737,17 +713,13 @@ mod tests {
     fn nobody_waits_for_nobody(seed: u64) -> u32 {
         let mut random = Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
         let slots = 2 + random.below(8) as usize;
-        let limits = Limits {
-            depth: 1 + random.below(4) as usize,
-            examining: 1 + random.below(3) as usize,
-        };
         let sync = match seed % 4 {
             0 => SyncPolicy::OnlyAtClose,
             1 => SyncPolicy::EveryBytes(6_000),
             2 => SyncPolicy::EveryInterval(Duration::from_secs(3_600)),
             _ => SyncPolicy::EveryBlock,
         };
-        let (mut pipeline, Ends { events, free, work }) = pipeline(sync, slots, limits);
+        let (mut pipeline, Ends { events, free, work }) = pipeline(sync, slots);
         let (mut held, mut under_way) = (None::<BlockBuffer>, Vec::new());
         let (mut sequence, mut waited) = (0, 0);
         for _ in 0..3_000 {
@@ -766,7 +738,7 @@ mod tests {
                 1 => under_way.extend(work.try_recv()),
                 2 if !under_way.is_empty() => {
                     let at = random.below(under_way.len() as u64) as usize;
-                    let event = done(under_way.swap_remove(at));
+                    let event = finished(under_way.swap_remove(at));
                     assert!(events.try_send(event).is_ok());
                 }
                 _ => {

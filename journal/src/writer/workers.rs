@@ -1,13 +1,17 @@
 //! The threads that wait for the disk and examine blocks, so that nobody else does.
 
-use super::events::Event;
+use super::events::{Event, WriteOutcome};
 use crate::block::BlockBuffer;
 use crate::error::{JournalError, io_error};
 use crate::format::TEMPORARY_NAME;
 use crate::storage::{Storage, StorageFile, write_all};
-use crossbeam_channel::{Receiver, Sender};
+use crossbeam_channel::{Receiver, Sender, bounded};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
+
+/// A sync and a new segment's file, at most one of each at a time.
+const OTHERS: usize = 2;
 
 /// Something that takes time.
 pub(super) enum Job {
@@ -30,21 +34,71 @@ pub(super) enum Job {
     },
 }
 
-/// Starts `count` threads; each ends when the other end of `jobs` is dropped.
+/// The queues of the workers, one a kind of work. Each has a place for whatever there can be of
+/// its kind: how much is done at once is how many threads take from it. So a thread that gets a core
+/// finds as much as it can do, and waits for nobody in between: where cores are few and busy, each
+/// such wait takes milliseconds.
+pub(super) struct Jobs {
+    pub(super) examine: Sender<Job>,
+    pub(super) write: Sender<Job>,
+    /// Syncs and new files.
+    pub(super) other: Sender<Job>,
+    /// A write has failed: those that wait behind it are not tried.
+    pub(super) write_failed: Arc<AtomicBool>,
+}
+
+impl Jobs {
+    /// Puts it into the queue of its kind.
+    pub(super) fn send(&self, job: Job) -> Result<(), JournalError> {
+        let queue = match job {
+            Job::Examine { .. } => &self.examine,
+            Job::Write { .. } => &self.write,
+            Job::Sync { .. } | Job::Prepare { .. } => &self.other,
+        };
+        queue.try_send(job).map_err(|_| JournalError::HelperGone)
+    }
+
+    /// Lets writes be tried again. None may be under way.
+    pub(super) fn try_writes_again(&self) {
+        self.write_failed.store(false, Ordering::Relaxed);
+    }
+}
+
+/// How many threads take from each of the queues.
+pub(super) struct Counts {
+    pub(super) examine: usize,
+    pub(super) write: usize,
+}
+
+/// Starts the threads, and makes queues for so many blocks. Each thread ends when the senders are
+/// dropped.
 pub(super) fn start(
-    count: usize,
-    jobs: &Receiver<Job>,
+    counts: &Counts,
+    blocks: usize,
     events: &Sender<Event>,
-) -> Result<Vec<JoinHandle<()>>, JournalError> {
-    (0..count)
-        .map(|number| {
+) -> Result<(Jobs, Vec<JoinHandle<()>>), JournalError> {
+    let mut threads = Vec::new();
+    let write_failed = Arc::new(AtomicBool::new(false));
+    let mut queue = |name: &str, count: usize, places: usize| -> Result<_, JournalError> {
+        let (sender, jobs) = bounded(places);
+        for number in 0..count {
             let (jobs, events) = (jobs.clone(), events.clone());
-            thread::Builder::new()
-                .name(format!("journal-disk-{number}"))
-                .spawn(move || work(&jobs, &events))
-                .map_err(io_error("start a thread for", "the journal"))
-        })
-        .collect()
+            let write_failed = Arc::clone(&write_failed);
+            let thread = thread::Builder::new()
+                .name(format!("journal-{name}-{number}"))
+                .spawn(move || work(&jobs, &events, &write_failed))
+                .map_err(io_error("start a thread for", "the journal"))?;
+            threads.push(thread);
+        }
+        Ok(sender)
+    };
+    let jobs = Jobs {
+        examine: queue("hash", counts.examine, blocks)?,
+        write: queue("disk", counts.write, blocks)?,
+        other: queue("sync", OTHERS, OTHERS)?,
+        write_failed: Arc::clone(&write_failed),
+    };
+    Ok((jobs, threads))
 }
 
 /// Tells of a worker's end when that is a panic: whoever waits for it would wait for ever.
@@ -59,17 +113,17 @@ impl Drop for TellPanic<'_> {
     }
 }
 
-fn work(jobs: &Receiver<Job>, events: &Sender<Event>) {
+fn work(jobs: &Receiver<Job>, events: &Sender<Event>, write_failed: &AtomicBool) {
     let _tell = TellPanic(events);
     for job in jobs {
-        if events.send(done(job)).is_err() {
+        if events.send(done(job, write_failed)).is_err() {
             return;
         }
     }
 }
 
 /// Does it, and says what came of it.
-pub(super) fn done(job: Job) -> Event {
+pub(super) fn done(job: Job, write_failed: &AtomicBool) -> Event {
     match job {
         Job::Examine { number, mut block } => {
             block.examine();
@@ -82,7 +136,17 @@ pub(super) fn done(job: Job) -> Event {
             file,
             offset,
         } => {
-            let result = write_all(&*file, block.closed_bytes(alignment), offset);
+            let result = if write_failed.load(Ordering::Relaxed) {
+                WriteOutcome::NotTried
+            } else {
+                match write_all(&*file, block.closed_bytes(alignment), offset) {
+                    Ok(()) => WriteOutcome::Done,
+                    Err(error) => {
+                        write_failed.store(true, Ordering::Relaxed);
+                        WriteOutcome::Failed(error)
+                    }
+                }
+            };
             Event::Written {
                 ticket,
                 block,
