@@ -122,12 +122,14 @@ fn groups() {
     let mut reader = sure(IngressReader::new(slots.clone(), shape, FIRST));
     let producer = thread::spawn(move || {
         for _ in 0..GROUPS {
-            let mut run = writer.run();
-            for _ in 0..2 {
-                let message = run.next();
-                sure(slots.get(run.slot() + 2)).store(10 * message, Ordering::Relaxed);
-                run.complete(100 * message, 1_000 * message);
-            }
+            let written = writer.run().group(2, |_, slot, message| {
+                sure(slots.get(slot + 2)).store(10 * message, Ordering::Relaxed);
+                (100 * message, 1_000 * message)
+            });
+            require(
+                written == 2,
+                "a group ends where the ring does, and no sooner",
+            );
         }
     });
     for first in [FIRST, FIRST + 2] {

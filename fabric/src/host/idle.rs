@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// Pauses of [`IdleStrategy::Batch`] when work has come to an end.
-pub const BATCH_PAUSES: u32 = 64;
+pub const BATCH_PAUSES: u32 = 128;
 
 /// How a duty cycle waits when it found nothing to do.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]

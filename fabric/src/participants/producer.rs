@@ -2,6 +2,7 @@
 
 use super::handler::inside_handler;
 use super::payload_ring::PayloadRing;
+use super::producer_attach::StampEvery;
 use crate::error::{ClaimError, FabricError, Result};
 use crate::fabric::Fabric;
 use crate::frame::{Flags, FrameHeader, MessageType, SourceId, TopicId};
@@ -25,6 +26,7 @@ pub struct Producer {
     payload: Words,
     inline_bytes: usize,
     stamp_mask: u64,
+    run_stamp_mask: u64,
     ticks: TickSource,
     checked: u64,
     topic: TopicId,
@@ -49,7 +51,7 @@ impl Producer {
         payload: Words,
         schemas: Vec<MessageSchema>,
         message_limit: usize,
-        stamp_every: u64,
+        stamp: StampEvery,
     ) -> Self {
         Producer {
             payload_ring: PayloadRing::new(
@@ -57,11 +59,8 @@ impl Producer {
                 writer.shape().capacity() as usize,
             ),
             inline_bytes: fabric.control().inline_bytes(),
-            stamp_mask: if stamp_every == 0 {
-                u64::MAX
-            } else {
-                stamp_every - 1
-            },
+            stamp_mask: stamp.alone.wrapping_sub(1),
+            run_stamp_mask: stamp.in_runs.wrapping_sub(1),
             ticks: fabric.control().tick_source(),
             checked: 0,
             topic: 0,
@@ -311,21 +310,25 @@ impl Producer {
             }
             let descriptor =
                 FrameHeader::descriptor_word(M::TYPE, self.topic, size_of::<M>(), Flags::NONE);
-            let (stamp_mask, source) = (self.stamp_mask, self.ticks);
+            let (stamp_mask, source) = (self.run_stamp_mask, self.ticks);
             let mut run = self.writer.run();
             while sent < count && run.room() > 0 {
-                // SAFETY: nobody reads the slot before it is published and only this producer
-                // writes it; the message fits (it was not reserved externally), is aligned to at
-                // most eight bytes, and any bytes are a valid `M`.
-                let message = unsafe { &mut *run.payload().cast::<M>() };
-                write(sent, message);
-                let ticks = if run.next() & stamp_mask == 0 {
-                    source.now()
-                } else {
-                    0
-                };
-                run.complete(descriptor, ticks);
-                sent += 1;
+                run.group((count - sent) as u64, |slots, slot, source_sequence| {
+                    // SAFETY: a slot of the ring plus its header is inside the ring's words. Nobody
+                    // reads the slot before it is published and only this producer writes; the
+                    // message fits (it was not reserved externally), is aligned to at most eight
+                    // bytes, and any bytes are a valid `M`.
+                    let message =
+                        unsafe { &mut *slots.pointer(slot + INGRESS_HEADER_WORDS).cast::<M>() };
+                    write(sent, message);
+                    sent += 1;
+                    let ticks = if source_sequence & stamp_mask == 0 {
+                        source.now()
+                    } else {
+                        0
+                    };
+                    (descriptor, ticks)
+                });
             }
         }
         Ok(sent)

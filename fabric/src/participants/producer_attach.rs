@@ -20,8 +20,27 @@ use std::time::{Duration, Instant};
 /// Lines of a page at which slots may begin.
 const RING_COLOURS: u64 = 64;
 
-/// Of how many messages one notes when it was published, unless said.
-const STAMP_EVERY: u64 = 16;
+/// Of how many messages one notes when it was published: powers of two, or 0 for none.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct StampEvery {
+    pub(super) alone: u64,
+    pub(super) in_runs: u64,
+}
+
+impl StampEvery {
+    /// A reading of the counter takes as long as publishing several messages of a run.
+    const UNLESS_SAID: Self = StampEvery {
+        alone: 16,
+        in_runs: 64,
+    };
+
+    const fn both(every: u64) -> Self {
+        StampEvery {
+            alone: every,
+            in_runs: every,
+        }
+    }
+}
 
 /// How a producer is to attach.
 #[derive(Clone, Debug)]
@@ -31,7 +50,7 @@ pub struct ProducerBuilder {
     schemas: Vec<MessageSchema>,
     capacity: u64,
     payload_bytes: u64,
-    stamp_every: u64,
+    stamp: StampEvery,
     timeout: Duration,
 }
 
@@ -42,10 +61,10 @@ impl ProducerBuilder {
             schemas: Vec::new(),
             capacity: fabric.control().ingress_capacity,
             payload_bytes: fabric.control().ingress_payload_bytes,
-            stamp_every: if fabric.control().records_latency() {
-                STAMP_EVERY
+            stamp: if fabric.control().records_latency() {
+                StampEvery::UNLESS_SAID
             } else {
-                0
+                StampEvery::both(0)
             },
             timeout: Duration::from_secs(5),
             fabric,
@@ -75,11 +94,11 @@ impl ProducerBuilder {
         self
     }
 
-    /// Notes the time of publishing in every `n`th message (a power of two; 16 unless said), for
-    /// the publish-to-sequenced latency. One reading of the tick counter each; 0: never, as in a
-    /// fabric that records no latency unless said.
+    /// Notes the time of publishing in every `n`th message (a power of two; unless said 16, and 64
+    /// in runs), for the publish-to-sequenced latency. One reading of the tick counter each; 0:
+    /// never, as in a fabric that records no latency unless said.
     pub fn stamp_every(mut self, n: u64) -> Self {
-        self.stamp_every = n;
+        self.stamp = StampEvery::both(n);
         self
     }
 
@@ -114,10 +133,11 @@ impl ProducerBuilder {
                 });
             }
         }
-        if self.stamp_every != 0 && !self.stamp_every.is_power_of_two() {
+        let every = self.stamp.alone;
+        if every != 0 && !every.is_power_of_two() {
             return Err(FabricError::BadSetting {
                 setting: "stamp_every",
-                value: self.stamp_every.to_string(),
+                value: every.to_string(),
                 remedy: "use 0 or a power of two".to_owned(),
             });
         }
@@ -258,7 +278,7 @@ impl PendingProducer {
             payload,
             self.request.schemas.clone(),
             self.request.message_limit(),
-            self.request.stamp_every,
+            self.request.stamp,
         )))
     }
 

@@ -199,8 +199,8 @@ impl IngressWriter {
 pub struct WriteRun<'a> {
     slots: View<'a>,
     shape: RingShape,
-    /// Index of the first word of the next slot; inside `complete` for a moment the count of the
-    /// ring's words.
+    /// Index of the first word of the next slot; inside a group, once the ring's last slot is
+    /// written, the count of the ring's words.
     slot: usize,
     published: u64,
     next: u64,
@@ -208,7 +208,7 @@ pub struct WriteRun<'a> {
     place: &'a mut u64,
 }
 
-impl WriteRun<'_> {
+impl<'a> WriteRun<'a> {
     /// The source sequence of the message that will be written next.
     #[inline(always)]
     pub fn next(&self) -> u64 {
@@ -221,63 +221,60 @@ impl WriteRun<'_> {
         self.limit - self.next
     }
 
-    /// Index of the first word of the next slot.
+    /// Writes and publishes a group of at most `most` messages: no more than [`GROUP`], no more
+    /// than there is room for, and none beyond the ring's end. Returns how many.
+    ///
+    /// `write` is given the ring, the index of the slot's first word and the source sequence. It
+    /// writes the payload and returns descriptor and ticks. If it panics, the messages before are
+    /// published when the run is dropped.
     #[inline(always)]
-    pub fn slot(&self) -> usize {
-        self.slot
-    }
-
-    /// Where the payload of the next message lies in its slot.
-    #[cfg(not(loom))]
-    #[inline(always)]
-    pub fn payload(&self) -> *mut u8 {
-        // SAFETY: a slot index plus the header's size is inside the ring's words.
-        unsafe { self.slots.pointer(self.slot + INGRESS_HEADER_WORDS) }
-    }
-
-    /// Completes the next message, whose payload is in its slot. It is published with its group:
-    /// after [`GROUP`] messages, at the ring's end, at [`WriteRun::publish`], or when the run ends.
-    #[inline(always)]
-    pub fn complete(&mut self, descriptor: u64, ticks: u64) {
-        debug_assert!(self.room() > 0);
-        let slot = self.slot;
+    pub fn group(
+        &mut self,
+        most: u64,
+        mut write: impl FnMut(&View<'a>, usize, u64) -> (u64, u64),
+    ) -> u64 {
+        let slots_left = (self.shape.words() - self.slot) >> self.shape.slot_shift;
+        let count = GROUP.min(most).min(self.room()).min(slots_left as u64);
         let ahead = (AHEAD as usize) << self.shape.slot_shift;
-        // SAFETY: `self.slot` is the index of a slot's first word: masked when the run began, and back
-        // at 0 after the last slot, where every group ends. The line ahead is masked; offsets stay below the slot's size; the writer's `new` checked that every slot lies
-        // inside the words.
-        unsafe {
-            self.slots
-                .expect_write((slot + ahead) & (self.shape.words() - 1));
-            self.slots.at(slot + 1).store(descriptor, Ordering::Relaxed);
-            self.slots
-                .at(slot + self.shape.slot_words() - 1)
-                .store(ticks, Ordering::Relaxed);
+        for _ in 0..count {
+            let slot = self.slot;
+            // SAFETY: as for any masked index.
+            unsafe {
+                self.slots
+                    .expect_write((slot + ahead) & (self.shape.words() - 1));
+            }
+            let (descriptor, ticks) = write(&self.slots, slot, self.next);
+            // SAFETY: `slot` is the index of a slot's first word: masked when the run began, back at
+            // 0 after the last slot, and not beyond the ring's end inside a group, by `slots_left`.
+            // Offsets stay below the slot's size; the writer's `new` checked that every slot lies
+            // inside the words.
+            unsafe {
+                self.slots.at(slot + 1).store(descriptor, Ordering::Relaxed);
+                self.slots
+                    .at(slot + self.shape.slot_words() - 1)
+                    .store(ticks, Ordering::Relaxed);
+            }
+            self.next += 1;
+            self.slot += self.shape.slot_words();
         }
-        self.next += 1;
-        self.slot += self.shape.slot_words();
-        if self.next - self.published == GROUP {
+        if count == GROUP {
             // Apart, so that it is unrolled.
             self.publish_last(GROUP);
-        } else if self.slot == self.shape.words() {
-            self.publish();
+        } else {
+            self.publish_last(count);
         }
+        count
     }
 
-    /// Publishes what is completed, the last message first: who sees one sees all that follow it
-    /// in the group.
-    #[inline(always)]
-    pub fn publish(&mut self) {
-        self.publish_last(self.next - self.published);
-    }
-
-    /// Publishes the last `count` messages, which are all that are not published.
+    /// Publishes the last `count` messages, which are all that are not published; the last one
+    /// first: who sees one sees all that follow it in the group.
     #[inline(always)]
     fn publish_last(&mut self, count: u64) {
         debug_assert!(count == self.next - self.published);
         let mut slot = self.slot;
         for back in 1..=count {
             slot -= self.shape.slot_words();
-            // SAFETY: as in `complete`; groups end where the ring ends, so the slots of this one lie
+            // SAFETY: as in `group`; groups end where the ring ends, so the slots of this one lie
             // below `self.slot`.
             let word = unsafe { self.slots.at(slot) };
             // Pairs with the acquire in `IngressReader::ready`.
@@ -294,7 +291,10 @@ impl WriteRun<'_> {
 impl Drop for WriteRun<'_> {
     #[inline(always)]
     fn drop(&mut self) {
-        self.publish();
+        // Something is left only where `write` has panicked.
+        if self.next != self.published {
+            self.publish_last(self.next - self.published);
+        }
         *self.place = self.next;
     }
 }
@@ -327,7 +327,7 @@ impl IngressReader {
     pub fn ready(&self) -> bool {
         // SAFETY: a masked slot index; `new` checked that every slot lies inside the words.
         let word = unsafe { self.slots.at(self.shape.slot(self.next)) };
-        // Pairs with the release in `IngressWriter::publish` and `WriteRun::publish`.
+        // Pairs with the release in `IngressWriter::publish` and `WriteRun::group`.
         word.load(acquire(SyncPoint::IngressAcquire)) == self.next
     }
 
@@ -395,7 +395,7 @@ impl<'a> IngressRun<'a> {
         // SAFETY: a masked slot index; the reader's `new` checked that every slot lies inside the
         // words.
         let word = unsafe { self.slots.at(self.shape.slot(sequence)) };
-        // Pairs with the release in `IngressWriter::publish` and `WriteRun::publish`.
+        // Pairs with the release in `IngressWriter::publish` and `WriteRun::group`.
         word.load(acquire(SyncPoint::IngressAcquire)) == sequence
     }
 
@@ -488,13 +488,13 @@ mod tests {
                 let mut writer =
                     IngressWriter::new(slots.clone(), shape, first).expect("they hold the ring");
                 let mut run = writer.run();
-                for _ in 0..count {
-                    let message = run.next();
-                    let payload = slots
-                        .get(run.slot() + INGRESS_HEADER_WORDS)
-                        .expect("inside");
-                    payload.store(10 * message, Ordering::Relaxed);
-                    run.complete(100 * message, 1_000 * message);
+                let mut left = count;
+                while left > 0 {
+                    left -= run.group(left, |_, slot, message| {
+                        let payload = slots.get(slot + INGRESS_HEADER_WORDS).expect("inside");
+                        payload.store(10 * message, Ordering::Relaxed);
+                        (100 * message, 1_000 * message)
+                    });
                 }
                 drop(run);
                 assert_eq!(writer.next(), first + count);
