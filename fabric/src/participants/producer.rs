@@ -62,7 +62,10 @@ impl Producer {
             stamp_mask: stamp.alone.wrapping_sub(1),
             run_stamp_mask: stamp.in_runs.wrapping_sub(1),
             ticks: fabric.control().tick_source(),
-            checked: 0,
+            // What the first message will most likely be: not even that one is looked up.
+            checked: schemas
+                .first()
+                .map_or(0, |schema| kind(schema.message_type, schema.size as usize)),
             topic: 0,
             writer,
             payload,
