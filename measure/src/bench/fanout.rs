@@ -3,7 +3,7 @@
 use super::arguments::FanoutArgs;
 use super::counters::one_way_possible;
 use super::progress::Progress;
-use super::report::{Curve, Report, Strip, raw_limit};
+use super::report::{Curve, RawTrip, Report, Strip, raw_limit};
 use super::sender::{Schedule, Sender, read, register};
 use crate::child::{Child, ChildHost, ChildPlace, Spin};
 use crate::clock::Clock;
@@ -54,7 +54,7 @@ pub(super) fn run(arguments: &FanoutArgs) -> Result<()> {
             "{composed} of {consumers} consumers have no core of their own (give more with --cores): they are polled in turn by the publisher's thread, so their latency contains each other's work"
         ));
     }
-    report.curve(raw_limit(pair, 1.0)?);
+    report.curve(raw_limit(pair, common.rate, RawTrip::ThereAndBack)?);
 
     let sequencer = SequencerProcess::start_with(pair.far, &busy, |_| {})?;
     let fabric = sequencer.fabric().clone();

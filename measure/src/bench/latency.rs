@@ -3,7 +3,7 @@
 use super::arguments::Common;
 use super::counters::one_way_possible;
 use super::progress::Progress;
-use super::report::{Curve, Report, Strip, raw_limit};
+use super::report::{Curve, RawTrip, Report, Strip, raw_limit};
 use super::sender::{Schedule, Sender, read, register};
 use crate::child::{Child, ChildHost, ChildPlace, Spin};
 use crate::clock::Clock;
@@ -31,7 +31,15 @@ pub(super) fn run(common: &Common) -> Result<()> {
     let mut report = Report::new("latency", &[cores.near, cores.far]);
     let (one_way, about_clocks) = one_way_possible(cores)?;
     report.note(about_clocks);
-    report.curve(raw_limit(cores, if one_way { 0.5 } else { 1.0 })?);
+    report.curve(raw_limit(
+        cores,
+        common.rate,
+        if one_way {
+            RawTrip::OneWay
+        } else {
+            RawTrip::ThereAndBack
+        },
+    )?);
 
     let scratch = Scratch::new()?;
     let fabric = scratch.fabric(|_| {})?;

@@ -2,12 +2,13 @@
 
 use super::hgrm::{QUANTILES, distribution, summary};
 use super::plot::{Drawn, colour, duration, percentiles, strip};
+use super::sender::Schedule;
+use crate::clock::Clock;
 use crate::cores::CorePair;
 use crate::disturbance::Disturbance;
 use crate::error::{MeasureError, Result};
 use crate::host::HostSettings;
 use crate::recorder::{Bucket, histogram};
-use crate::scenario::{Figure, Plan, Scenario};
 use crate::scenarios::RawWord;
 use hdrhistogram::Histogram;
 use std::fmt::Write;
@@ -15,7 +16,11 @@ use std::path::Path;
 use std::time::Duration;
 
 /// How long the raw limit is measured.
-const RAW_DURATION: Duration = Duration::from_millis(500);
+const RAW_DURATION: Duration = Duration::from_secs(1);
+
+/// The most often that the raw limit's word is sent in a second: it has to be back before it is sent
+/// again.
+const MOST_RAW: u64 = 1_000_000;
 
 /// A distribution with its name.
 #[derive(Clone, Debug)]
@@ -55,26 +60,49 @@ struct Samples {
     measured: &'static str,
 }
 
-/// The raw limit of two cores: `share` of a round trip of one atomic word.
-pub fn raw_limit(cores: CorePair, share: f64) -> Result<Curve> {
-    let mut plan = Plan::new(cores);
-    plan.duration = RAW_DURATION;
-    let measured = RawWord::unpaused().run(&plan)?;
-    let Figure::RoundTrips(trips) = measured.figure else {
-        return Err(MeasureError::Host(
-            "the raw limit has no round trips".to_owned(),
-        ));
+/// What the raw limit counts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum RawTrip {
+    /// Half of the way there and back.
+    OneWay,
+    /// The whole of it.
+    ThereAndBack,
+}
+
+/// The raw limit of two cores: one atomic word, sent at planned times as the messages are, and
+/// counted from the planned time as they are. There is only one word: it is sent no more often than
+/// [`MOST_RAW`] times a second.
+pub fn raw_limit(cores: CorePair, rate: u64, trip: RawTrip) -> Result<Curve> {
+    let rate = rate.min(MOST_RAW);
+    let share = match trip {
+        RawTrip::OneWay => 0.5,
+        RawTrip::ThereAndBack => 1.0,
     };
     let mut histogram = histogram()?;
-    for hop in trips.hops_ns() {
-        histogram.saturating_record(((2.0 * share * hop) as u64).max(1));
-    }
-    let name = if share < 1.0 {
-        "raw limit: one atomic word, one way"
-    } else {
-        "raw limit: one atomic word, there and back"
+    RawWord::at_will(cores, |bounce| {
+        let clock = Clock::best();
+        let schedule = Schedule::new(clock.now(), rate, RAW_DURATION);
+        for number in 1..=schedule.total() {
+            let planned = schedule.planned(number);
+            let mut sent = clock.now();
+            while sent < planned {
+                sent = clock.now();
+            }
+            bounce()?;
+            let trip = clock.ns(clock.now() - sent);
+            let late = clock.ns(sent - planned);
+            histogram.saturating_record(((late + share * trip) as u64).max(1));
+        }
+        Ok(())
+    })?;
+    let way = match trip {
+        RawTrip::OneWay => "one way",
+        RawTrip::ThereAndBack => "there and back",
     };
-    Ok(Curve::limit(name, histogram))
+    Ok(Curve::limit(
+        &format!("raw limit: one atomic word, {way}, {rate} a second"),
+        histogram,
+    ))
 }
 
 /// Latency over time.

@@ -2,7 +2,7 @@
 
 use super::arguments::Common;
 use super::progress::Progress;
-use super::report::{Curve, Report, Strip, raw_limit};
+use super::report::{Curve, RawTrip, Report, Strip, raw_limit};
 use super::sender::{Schedule, Sender, read, register};
 use crate::child::Spin;
 use crate::clock::Clock;
@@ -17,7 +17,7 @@ pub(super) fn run(common: &Common) -> Result<()> {
     let cores = common.pair()?;
     let size = common.size()?;
     let mut report = Report::new("sequenced", &[cores.near, cores.far]);
-    report.curve(raw_limit(cores, 1.0)?);
+    report.curve(raw_limit(cores, common.rate, RawTrip::ThereAndBack)?);
 
     let sequencer = SequencerProcess::start(cores)?;
     let fabric = sequencer.fabric().clone();

@@ -2,8 +2,8 @@
 
 use crate::batches::Batches;
 use crate::child::{Child, ChildHost, ChildPlace, Spin};
-use crate::cores::pin;
-use crate::disturbance::Watch;
+use crate::cores::{CorePair, pin};
+use crate::disturbance::{Disturbance, Watch};
 use crate::error::{Result, check_equal};
 use crate::samples::RoundTrips;
 use crate::scenario::{Kind, Measured, Plan, Scenario};
@@ -93,18 +93,43 @@ impl Scenario for RawWord {
     fn run(&mut self, plan: &Plan) -> Result<Measured> {
         let paused = self.paused;
         bounce(plan, "raw-word", paused, |ball, sent| {
-            ball[0].store(sent, Ordering::Release);
-            let mut spin = Spin::new("the ball");
-            while ball[0].load(Ordering::Acquire) != sent + 1 {
-                if paused {
-                    spin.pause()?;
-                } else {
-                    spin.turn()?;
-                }
-            }
-            Ok(())
+            throw(ball, sent, paused)
         })
     }
+}
+
+impl RawWord {
+    /// Lets `play` bounce the word when it likes: each call of what it is given sends the word and
+    /// comes back when the word has. As for every ratio, without a pause between two looks.
+    pub fn at_will(
+        cores: CorePair,
+        play: impl FnOnce(&mut dyn FnMut() -> Result<()>) -> Result<()>,
+    ) -> Result<()> {
+        with_ball(cores, "raw-word", false, |ball| {
+            let mut sent = 1;
+            play(&mut || {
+                throw(ball, sent, false)?;
+                sent += 2;
+                Ok(())
+            })
+        })
+        .map(|_| ())
+    }
+}
+
+/// Sends the first word, an odd number, and waits until it comes back.
+#[inline(always)]
+fn throw(ball: &[&AtomicU64; LINE], sent: u64, paused: bool) -> Result<()> {
+    ball[0].store(sent, Ordering::Release);
+    let mut spin = Spin::new("the ball");
+    while ball[0].load(Ordering::Acquire) != sent + 1 {
+        if paused {
+            spin.pause()?;
+        } else {
+            spin.turn()?;
+        }
+    }
+    Ok(())
 }
 
 /// A whole cache line, every word written and read, bounced between the two cores.
@@ -163,29 +188,39 @@ fn bounce(
     settings: impl Serialize,
     mut once: impl FnMut(&[&AtomicU64; LINE], u64) -> Result<()>,
 ) -> Result<Measured> {
+    with_ball(plan.cores, role, settings, |ball| {
+        RoundTrips::measure(plan.warm_up, plan.duration, |number| {
+            once(ball, 2 * number - 1)
+        })
+    })
+    .map(|(trips, disturbance)| Measured::round_trips(trips, disturbance))
+}
+
+/// Lets `play` have a line that a second process answers on, and then ends the game.
+fn with_ball<T>(
+    cores: CorePair,
+    role: &'static str,
+    settings: impl Serialize,
+    play: impl FnOnce(&[&AtomicU64; LINE]) -> Result<T>,
+) -> Result<(T, Disturbance)> {
     let scratch = Scratch::new()?;
     let words = shared(scratch.path(), BALL_FILE, BALL_BYTES, true)?;
     let ball = line(&words);
     let place = ChildPlace {
         role,
-        core: plan.cores.far,
-        busy: &[plan.cores.near, plan.cores.far],
+        core: cores.far,
+        busy: &[cores.near, cores.far],
         directory: scratch.path(),
     };
     let mut child = Child::spawn(&place, settings)?;
     child.wait_ready(|| Ok(()))?;
-    pin(plan.cores.near)?;
+    pin(cores.near)?;
     let watch = Watch::begin();
-    let trips = RoundTrips::measure(plan.warm_up, plan.duration, |number| {
-        once(&ball, 2 * number - 1)
-    })?;
+    let played = play(&ball)?;
     let disturbance = watch.end();
     ball[0].store(STOP, Ordering::Release);
     let report = child.finish()?;
-    Ok(Measured::round_trips(
-        trips,
-        disturbance.and(report.disturbance),
-    ))
+    Ok((played, disturbance.and(report.disturbance)))
 }
 
 pub(super) fn answer_word(host: &mut ChildHost) -> Result<serde_json::Value> {
