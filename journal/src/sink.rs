@@ -195,11 +195,16 @@ impl Sink {
         self.dictionary = known;
         self.dictionary.merge(dictionary);
         self.sources = sources;
+        // Its writer may have died, or this one have met an error, between naming the segment and
+        // making the name durable.
+        self.sync_names()?;
         let torn = match &tail {
             Tail::Sealed => {
                 // Its writer may have died between the seal and its sync.
                 let opened = self.storage.open(&file, true).and_then(|seal| seal.sync());
-                opened.map_err(io_error("sync", &file))?;
+                opened
+                    .map_err(io_error("sync", &file))
+                    .inspect_err(|_| self.sync_failed = true)?;
                 None
             }
             Tail::Open => Some(None),
@@ -246,8 +251,11 @@ impl Sink {
         file.resize(segment.offset)
             .map_err(io_error("cut the torn tail of", &name))?;
         // From here on whatever is behind the last whole block is durably gone, and what is in
-        // front of it durably there: it may never have been synced by the writer that died.
-        file.sync().map_err(io_error("sync", &name))?;
+        // front of it durably there: it may never have been synced by the writer that died. Where
+        // that fails, what was read from the cache just now may never come to the disk.
+        file.sync()
+            .map_err(io_error("sync", &name))
+            .inspect_err(|_| self.sync_failed = true)?;
         file.resize(self.config.segment_bytes.max(segment.offset))
             .map_err(io_error("reserve space for", &name))?;
         self.durable_blocks = self.chain.block_number;
@@ -554,6 +562,13 @@ impl Sink {
         Ok(())
     }
 
+    /// Makes the names of segments durable.
+    fn sync_names(&self) -> Result<(), JournalError> {
+        let directory = self.storage.describe();
+        let synced = self.storage.sync_directory();
+        synced.map_err(io_error("sync", &directory))
+    }
+
     /// Begins the next segment: under a temporary name until header and dictionary are durable.
     fn create_segment(&mut self) -> Result<(), JournalError> {
         let before = (self.chain, self.unsynced_bytes, self.durable_blocks);
@@ -609,11 +624,7 @@ impl Sink {
         self.storage
             .rename(TEMPORARY_NAME, &name)
             .map_err(io_error("name", &name))?;
-        let directory = self.storage.describe();
-        self.storage.sync_directory().map_err(|source| {
-            self.sync_failed = true;
-            io_error("sync", &directory)(source)
-        })?;
+        self.sync_names().inspect_err(|_| self.sync_failed = true)?;
         selvedge_fabric::crash_point!("journal.segment_named");
         self.next_segment += 1;
         Ok(())

@@ -261,6 +261,86 @@ fn after_a_failed_sync_nothing_more_is_called_durable() {
     }
 }
 
+/// Whichever sync fails, of a segment or of the directory: once it was tried again, what is called
+/// durable is.
+#[test]
+fn a_failing_sync_can_be_tried_again_wherever_it_fails() {
+    for allowed in 0..60 {
+        let storage = MemoryStorage::new();
+        let config = JournalConfig {
+            sync: SyncPolicy::EveryBlock,
+            ..small()
+        };
+        let mut writer = open(&storage, &config).unwrap();
+        storage.set_faults(Faults {
+            syncs_left: Some(allowed),
+            ..Faults::default()
+        });
+        let last = loop {
+            let (header, payload) = frame(writer.next_sequence());
+            if writer.append(&header, &payload).is_err() {
+                break header.sequence() + 10;
+            }
+        };
+        storage.set_faults(Faults::default());
+        writer.retry().unwrap();
+        append_to(&mut writer, last);
+        writer.request_sync().unwrap();
+        assert_eq!(writer.positions().durable(), last);
+        for seed in 0..8 {
+            let report = check(&storage.after_power_loss(seed));
+            assert!(report.verdict <= Verdict::TornTail, "{allowed}: {report:?}");
+            assert!(report.last_sequence >= last, "{allowed}: {report:?}");
+        }
+    }
+}
+
+/// A write fails, and then one of the syncs with which the journal is opened again: what the page
+/// cache still shows may not be on the disk.
+#[test]
+fn what_a_failed_sync_was_to_make_durable_when_opening_again_is_not_believed() {
+    for allowed in 0..3 {
+        let storage = MemoryStorage::new();
+        let config = JournalConfig {
+            mode: WriteMode::HelperThread,
+            buffers: 16,
+            ..small()
+        };
+        let mut writer = open(&storage, &config).unwrap();
+        let positions = writer.positions();
+        append_to(&mut writer, 10);
+        writer.flush().unwrap();
+        while positions.recorded() < 10 {
+            std::thread::yield_now();
+        }
+        append_to(&mut writer, 20);
+        storage.set_faults(Faults {
+            writes_left: Some(0),
+            ..Faults::default()
+        });
+        wait_for_error(&mut writer);
+        storage.set_faults(Faults {
+            syncs_left: Some(allowed),
+            ..Faults::default()
+        });
+        writer.retry().unwrap();
+        wait_for_error(&mut writer);
+        storage.set_faults(Faults::default());
+        writer.retry().unwrap();
+        while positions.durable() < 20 {
+            if writer.request_sync().is_err() {
+                writer.retry().unwrap();
+            }
+            std::thread::yield_now();
+        }
+        for seed in 0..8 {
+            let report = check(&storage.after_power_loss(seed));
+            assert!(report.verdict <= Verdict::TornTail, "{allowed}: {report:?}");
+            assert!(report.last_sequence >= 20, "{allowed}: {report:?}");
+        }
+    }
+}
+
 /// Inline, after a failed sync, and nothing done about it: no call claims success.
 #[test]
 fn inline_a_failed_sync_is_not_passed_over() {

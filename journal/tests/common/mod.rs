@@ -13,6 +13,7 @@ use selvedge_journal::{
     ReadOptions, Report, SyncPolicy, VerifyOptions, WriteMode, verify_in,
 };
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 use zerocopy::IntoBytes;
 
 pub const FABRIC: u128 = 0x0123_4567_89AB_CDEF_0011_2233_4455_6677;
@@ -111,6 +112,15 @@ pub fn append_to(writer: &mut JournalWriter, last: u64) {
         if writer.append(&header, &payload).unwrap() == Append::WouldBlock {
             std::thread::yield_now();
         }
+    }
+}
+
+/// Waits until the writer stands still because of an error.
+pub fn wait_for_error(writer: &mut JournalWriter) {
+    let began = Instant::now();
+    while writer.flush().is_ok() {
+        assert!(began.elapsed() < Duration::from_secs(20), "no error");
+        std::thread::sleep(Duration::from_millis(1));
     }
 }
 
