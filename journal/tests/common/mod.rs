@@ -7,11 +7,13 @@ pub mod slow;
 use selvedge_fabric::frame::system::{SourceJoined, TYPE_REGISTERED};
 use selvedge_fabric::frame::{Flags, FrameHeader};
 use selvedge_fabric::message::{Message, MessageSchema};
+use selvedge_journal::format::{Action, Activity};
 use selvedge_journal::storage::MemoryStorage;
 use selvedge_journal::{
     Append, Dictionary, JournalConfig, JournalError, JournalIdentity, JournalReader, JournalWriter,
-    ReadOptions, Report, SyncPolicy, VerifyOptions, WriteMode, verify_in,
+    ReadOptions, Record, Report, SyncPolicy, VerifyOptions, WriteMode, records_in, verify_in,
 };
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use zerocopy::IntoBytes;
@@ -178,4 +180,28 @@ pub fn block_offsets(segment: &[u8]) -> Vec<usize> {
         .step_by(64)
         .filter(|at| segment[*at..].starts_with(b"SELVBLCK"))
         .collect()
+}
+
+pub fn activity(detail: &str) -> Record {
+    Record::Activity(vec![Activity {
+        at: 1,
+        action: Action::OperatorAction,
+        pid: 2,
+        uid: 3,
+        executable: "x".to_owned(),
+        detail: detail.to_owned(),
+    }])
+}
+
+/// The records of [`activity`]: the sequence of the frame behind each, and its detail.
+pub fn activities(storage: &MemoryStorage) -> Result<Vec<(u64, String)>, JournalError> {
+    let mut found = Vec::new();
+    records_in(storage, 0, &mut |placed| {
+        if let Record::Activity(entries) = placed.record {
+            let details = entries.into_iter().map(|entry| entry.detail);
+            found.extend(details.map(|detail| (placed.next_sequence, detail)));
+        }
+        ControlFlow::Continue(())
+    })?;
+    Ok(found)
 }
