@@ -192,6 +192,10 @@ fn an_index_that_calls_a_block_what_it_is_not_is_damage() {
         storage.put(&name, &whole);
         storage.change(&name, |bytes| {
             forge(bytes, &index, |entries| kind_at(entries, place, kind));
+            // And the seal, which names the index by its hash.
+            let mut seal = of_kind(bytes, BlockKind::Seal)[0];
+            seal.previous_hash = of_kind(bytes, BlockKind::Index)[0].hash;
+            forge(bytes, &seal, |_| ());
         });
         let error = match kind {
             BlockKind::Activity => details(&storage).unwrap_err(),
@@ -203,6 +207,32 @@ fn an_index_that_calls_a_block_what_it_is_not_is_damage() {
             "{error}"
         );
     }
+}
+
+/// The index of a sealed segment calls every record and dictionary a Snapshot, its checks right: it
+/// is not the one that was sealed.
+#[test]
+fn a_forged_index_block_hides_no_record_and_no_name() {
+    let (storage, writer) = with_records(400);
+    writer.finish().unwrap();
+    let name = segments(&storage).remove(0);
+    let whole = storage.content(&name).unwrap();
+    let known = final_dictionary_in(&storage).unwrap();
+    let index = of_kind(&whole, BlockKind::Index)[0];
+    let hidden = [BlockKind::Activity, BlockKind::Dictionary].map(|kind| of_kind(&whole, kind));
+    storage.change(&name, |bytes| {
+        forge(bytes, &index, |entries| {
+            for block in hidden.iter().flatten() {
+                kind_at(entries, block.block_number as usize, BlockKind::Snapshot);
+            }
+        });
+    });
+    let found = (
+        details(&storage).unwrap(),
+        final_dictionary_in(&storage).unwrap(),
+    );
+    assert_eq!(found, (expected(400), known));
+    assert_eq!(check(&storage).verdict, Verdict::Damaged);
 }
 
 #[test]
@@ -235,6 +265,12 @@ fn a_forged_index_file_hides_no_record_and_no_name() {
     storage.put(&file, &content);
     assert_eq!(details(&storage).unwrap(), expected(400));
     same_dictionary(&storage);
+    // Nor for whoever seeks by it.
+    let mut reader = reader(&storage).unwrap();
+    reader.seek(last).unwrap();
+    assert_eq!(reader.next().unwrap().unwrap().0.sequence(), last);
+    assert_eq!(reader.dictionary().source(3), Some("feed"));
+    assert_eq!(reader.dictionary().source(9), Some("late"));
     assert_eq!(storage.content(&file).unwrap(), content, "still forged");
 }
 
