@@ -453,13 +453,19 @@ mod tests {
     fn nobody_waits_for_threads_that_panicked() {
         let storage = MemoryStorage::new();
         let file = storage.create("file", 0).unwrap();
-        let header = BlockHeader {
-            magic: BLOCK_MAGIC,
-            payload_bytes: WORTH_IT as u32,
-            ..BlockHeader::zeroed()
-        };
         let bytes = block_bytes_on_disk(WORTH_IT, 4096) as u64;
         for block in 0..64 {
+            // Right as far as it goes, so that the rest is read.
+            let header = BlockHeader {
+                magic: BLOCK_MAGIC,
+                kind: BlockKind::Activity as u16,
+                payload_bytes: WORTH_IT as u32,
+                segment_number: 1,
+                offset: block * bytes,
+                first_sequence: 1,
+                ..BlockHeader::zeroed()
+            };
+            assert_eq!(check_header(&header, 1, block * bytes), Ok(()));
             file.write_at(header.as_bytes(), block * bytes).unwrap();
         }
         let (done, answer) = bounded(1);

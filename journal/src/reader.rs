@@ -3,12 +3,12 @@
 use crate::dictionary::Dictionary;
 use crate::error::JournalError;
 use crate::fault::BlockFault;
-use crate::format::{BlockHeader, BlockKind, SegmentName};
+use crate::format::{BlockHeader, BlockKind, IndexEntry, SegmentName};
 use crate::frames::frame_at;
 use crate::identity::JournalIdentity;
 use crate::recovery::check_numbers;
 use crate::segment::{Chain, SegmentReader, Step, list_segments};
-use crate::segment_index::index_of;
+use crate::segment_index::{blocks_of, blocks_to, index_of};
 use crate::storage::{DirectoryStorage, Storage};
 use crate::tail::{Tail, TailState, examine};
 use selvedge_fabric::frame::system::FIRST_SYSTEM_TYPE;
@@ -211,12 +211,17 @@ impl JournalReader {
             return Ok(());
         };
         let mut segment = SegmentReader::open(&*self.storage, name, false)?;
-        let first = index_of(&mut segment, &*self.storage)?
-            .iter()
-            .take_while(|entry| entry.first_timestamp < timestamp)
-            .filter(|entry| entry.kind == BlockKind::Frames as u16)
-            .last()
-            .map(|entry| entry.first_sequence);
+        let mut index = index_of(&mut segment, &*self.storage)?.entries;
+        if let Some((place, entry)) = last_before(&index, timestamp) {
+            // One block that begins before that time is enough: nothing before it is wanted. The
+            // index may come from a file that says of it what is not so.
+            match segment.indexed(place, entry) {
+                Ok(_) => {}
+                Err(JournalError::Damaged { .. }) => index = blocks_of(&mut segment)?,
+                Err(error) => return Err(error),
+            }
+        }
+        let first = last_before(&index, timestamp).map(|(_, entry)| entry.first_sequence);
         self.seek(first.unwrap_or(name.first_sequence))?;
         self.from_time = timestamp;
         Ok(())
@@ -225,14 +230,25 @@ impl JournalReader {
     /// Stands before the block that holds `sequence`, with the dictionary as it is there. Where the
     /// index does not fit the blocks, everything stays.
     fn jump_by_index(&mut self, sequence: u64) -> Result<(), JournalError> {
-        let index = index_of(&mut self.segment, &*self.storage)?;
-        let Some(target) = index.iter().rposition(|entry| {
-            entry.kind == BlockKind::Frames as u16 && entry.first_sequence <= sequence
-        }) else {
+        let block_of = |entries: &[IndexEntry]| {
+            entries.iter().rposition(|entry| {
+                entry.kind == BlockKind::Frames as u16 && entry.first_sequence <= sequence
+            })
+        };
+        let mut index = index_of(&mut self.segment, &*self.storage)?;
+        let mut target = block_of(&index.entries);
+        if index.from_file > 0
+            && let Some(entry) = target.and_then(|place| index.entries.get(place))
+        {
+            // So far goes the file; it could have left out blocks before that one, with names.
+            index.entries = blocks_to(&self.segment, entry.offset)?;
+            target = block_of(&index.entries);
+        }
+        let Some(target) = target else {
             return Ok(());
         };
         let mut dictionary = Dictionary::default();
-        for (place, entry) in index.iter().enumerate().take(target + 1) {
+        for (place, entry) in index.entries.iter().enumerate().take(target + 1) {
             let named = entry.kind == BlockKind::Dictionary as u16;
             if !named && place < target {
                 continue;
@@ -469,4 +485,13 @@ impl JournalReader {
             TailState::Damaged => Err(self.segment.damaged(fault)),
         }
     }
+}
+
+/// The last Frames block that begins before this time, and its place in the index.
+fn last_before(index: &[IndexEntry], timestamp: u64) -> Option<(usize, &IndexEntry)> {
+    let places = index.iter().enumerate();
+    places
+        .take_while(|(_, entry)| entry.first_timestamp < timestamp)
+        .filter(|(_, entry)| entry.kind == BlockKind::Frames as u16)
+        .last()
 }

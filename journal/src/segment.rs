@@ -481,17 +481,20 @@ impl SegmentReader {
         })
     }
 
-    /// The entries of a sealed segment's index; `None` where there is no whole seal and index.
+    /// The entries of a sealed segment's index; `None` where there is no whole seal and index, or
+    /// the index is not the one that was sealed: another could leave blocks out.
     pub(crate) fn index(&mut self) -> Result<Option<Vec<IndexEntry>>, JournalError> {
-        let Some((_, seal)) = self.seal()? else {
+        let Some((seal_block, seal)) = self.seal()? else {
             return Ok(None);
         };
-        match self.block_at(seal.index_offset)? {
-            Ok(block) if block.kind == BlockKind::Index as u16 => {
-                Ok(decode_index(self.payload()).ok())
-            }
-            _ => Ok(None),
-        }
+        let Ok(block) = self.block_at(seal.index_offset)? else {
+            return Ok(None);
+        };
+        let entries = decode_index(self.payload()).unwrap_or_default();
+        let sealed = block.kind == BlockKind::Index as u16
+            && block.hash == seal_block.previous_hash
+            && (self.check_hashes || block.compute_hash_in_parallel(self.payload()) == block.hash);
+        Ok(sealed.then_some(entries))
     }
 }
 

@@ -81,9 +81,27 @@ pub(crate) fn blocks_of(segment: &mut SegmentReader) -> Result<Vec<IndexEntry>, 
         return Ok(entries);
     }
     let mut found = Found::none(segment);
-    let headers = skim(segment, &mut found)?;
+    let headers = skim(segment, &mut found, u64::MAX)?;
     cut_to_whole(segment, &mut found.entries, 0, &headers)?;
     Ok(found.entries)
+}
+
+/// The blocks of `segment` up to the one at `offset`, by their headers: as [`blocks_of`], for
+/// whoever has found that one and must miss none before it.
+pub(crate) fn blocks_to(
+    segment: &SegmentReader,
+    offset: u64,
+) -> Result<Vec<IndexEntry>, JournalError> {
+    let mut found = Found::none(segment);
+    skim(segment, &mut found, offset)?;
+    Ok(found.entries)
+}
+
+/// What [`index_of`] gives.
+pub(crate) struct Index {
+    pub(crate) entries: Vec<IndexEntry>,
+    /// So many of them, from the first on, are what the file beside the segment says.
+    pub(crate) from_file: usize,
 }
 
 /// As [`blocks_of`], but goes on from the file beside the segment, and keeps one there: to find
@@ -91,13 +109,14 @@ pub(crate) fn blocks_of(segment: &mut SegmentReader) -> Result<Vec<IndexEntry>, 
 pub(crate) fn index_of(
     segment: &mut SegmentReader,
     storage: &dyn Storage,
-) -> Result<Vec<IndexEntry>, JournalError> {
+) -> Result<Index, JournalError> {
     if let Some(entries) = segment.index()? {
-        return Ok(entries);
+        let from_file = 0;
+        return Ok(Index { entries, from_file });
     }
     let mut found = kept(segment, storage)?.unwrap_or_else(|| Found::none(segment));
     let before = found.entries.len();
-    let hashes = skim(segment, &mut found)?;
+    let hashes = skim(segment, &mut found, u64::MAX)?;
     let last = cut_to_whole(segment, &mut found.entries, before, &hashes)?;
     let fresh = found.entries.len() - before;
     if let Some(last) = last
@@ -107,15 +126,22 @@ pub(crate) fn index_of(
         // Whatever comes of it: it is only there to be faster the next time.
         let _ = keep(segment, storage, &found.entries, &last);
     }
-    Ok(found.entries)
+    Ok(Index {
+        entries: found.entries,
+        from_file: before,
+    })
 }
 
-/// Reads headers on from where `found` ends, as long as each is the next of its chain. The
-/// headers.
-fn skim(segment: &SegmentReader, found: &mut Found) -> Result<Vec<BlockHeader>, JournalError> {
+/// Reads headers on from where `found` ends to the one at `end`, as long as each is the next of its
+/// chain. The headers.
+fn skim(
+    segment: &SegmentReader,
+    found: &mut Found,
+    end: u64,
+) -> Result<Vec<BlockHeader>, JournalError> {
     let mut headers = Vec::new();
     let (mut stride, mut asked) = (0, false);
-    while found.entries.len() < MAX_INDEX_ENTRIES {
+    while found.offset <= end && found.entries.len() < MAX_INDEX_ENTRIES {
         let Some(header) = segment.skim_header(found.offset, &found.chain)? else {
             break;
         };

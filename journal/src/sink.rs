@@ -47,8 +47,6 @@ pub(crate) struct Sink {
     /// Holds blocks without frames.
     scratch: BlockBuffer,
     payload: Vec<u8>,
-    /// Where the last record, clock or activity, ends: number of the block behind it.
-    records_end: u64,
     unsynced_bytes: u64,
     last_sync: Instant,
     sync_failed: bool,
@@ -115,7 +113,6 @@ impl Sink {
             prepared: None,
             scratch: BlockBuffer::new(4096),
             payload: Vec::new(),
-            records_end: 0,
             unsynced_bytes: 0,
             last_sync: Instant::now(),
             sync_failed: false,
@@ -135,7 +132,10 @@ impl Sink {
 
     /// After an error: reads from the disk where the journal ends, cuts what is incomplete, and
     /// goes on there. After a failed sync nothing counts that was not durable before it.
-    pub(crate) fn reopen(&mut self) -> Result<(), JournalError> {
+    ///
+    /// Lowers `held` to the number of the block behind what the disk holds, before anything is
+    /// written there: where this fails and is tried again, blocks of its own may lie there by then.
+    pub(crate) fn reopen(&mut self, held: &mut u64) -> Result<(), JournalError> {
         let limit = if self.sync_failed {
             self.durable_blocks
         } else {
@@ -150,6 +150,7 @@ impl Sink {
                 directory: self.storage.describe(),
             });
         };
+        *held = last.segment.chain.block_number.min(*held);
         let known = self.dictionary.clone();
         let failed = std::mem::take(&mut self.sync_failed);
         let recorded = self.positions.recorded();
@@ -195,11 +196,16 @@ impl Sink {
         self.dictionary = known;
         self.dictionary.merge(dictionary);
         self.sources = sources;
+        // Its writer may have died, or this one have met an error, between naming the segment and
+        // making the name durable.
+        self.sync_names()?;
         let torn = match &tail {
             Tail::Sealed => {
                 // Its writer may have died between the seal and its sync.
                 let opened = self.storage.open(&file, true).and_then(|seal| seal.sync());
-                opened.map_err(io_error("sync", &file))?;
+                opened
+                    .map_err(io_error("sync", &file))
+                    .inspect_err(|_| self.sync_failed = true)?;
                 None
             }
             Tail::Open => Some(None),
@@ -213,8 +219,6 @@ impl Sink {
         }
         let sequence = self.chain.sequence.saturating_sub(1);
         self.durable_blocks = self.chain.block_number;
-        // A record behind that is gone.
-        self.records_end = 0;
         self.positions.set_recorded(sequence);
         self.positions.set_durable(sequence);
         Ok(())
@@ -246,8 +250,11 @@ impl Sink {
         file.resize(segment.offset)
             .map_err(io_error("cut the torn tail of", &name))?;
         // From here on whatever is behind the last whole block is durably gone, and what is in
-        // front of it durably there: it may never have been synced by the writer that died.
-        file.sync().map_err(io_error("sync", &name))?;
+        // front of it durably there: it may never have been synced by the writer that died. Where
+        // that fails, what was read from the cache just now may never come to the disk.
+        file.sync()
+            .map_err(io_error("sync", &name))
+            .inspect_err(|_| self.sync_failed = true)?;
         file.resize(self.config.segment_bytes.max(segment.offset))
             .map_err(io_error("reserve space for", &name))?;
         self.durable_blocks = self.chain.block_number;
@@ -324,8 +331,8 @@ impl Sink {
         Some(Duration::from_nanos(end.saturating_sub(now)))
     }
 
-    /// Makes sure of an open segment in which a block of frames may follow.
-    fn begin_block(&mut self) -> Result<(), JournalError> {
+    /// Makes sure of an open segment in which a block of frames or a record may follow.
+    pub(crate) fn begin_block(&mut self) -> Result<(), JournalError> {
         self.check_sync()?;
         self.put_news()?;
         if self.segment.is_none() {
@@ -377,14 +384,7 @@ impl Sink {
         payload: &[u8],
     ) -> Result<(), JournalError> {
         self.begin_block()?;
-        self.put_payload(kind, payload)?;
-        self.records_end = self.chain.block_number;
-        Ok(())
-    }
-
-    /// Whether a record waits to become durable, among the blocks with a number below `written`.
-    pub(crate) fn record_waits(&self, written: u64) -> bool {
-        self.records_end.min(written) > self.durable_blocks
+        self.put_payload(kind, payload)
     }
 
     /// The number of the block that comes next.
@@ -392,7 +392,8 @@ impl Sink {
         self.chain.block_number
     }
 
-    /// Leaves out the frames up to `last_sequence`, and says so.
+    /// Leaves out the frames up to `last_sequence`, and says so, durably. After an error it may be
+    /// given again once the sink is opened again.
     pub(crate) fn put_gap(
         &mut self,
         last_sequence: u64,
@@ -400,6 +401,10 @@ impl Sink {
         reason: AlarmState,
     ) -> Result<(), JournalError> {
         self.begin_block()?;
+        if self.chain.sequence > last_sequence {
+            // The write that failed left all of it on disk.
+            return self.sync();
+        }
         let record = GapRecord {
             first_sequence: self.chain.sequence,
             last_sequence,
@@ -408,13 +413,16 @@ impl Sink {
             reason: reason as u64,
             reserved: [0; 24],
         };
+        // Once, however often it is tried.
+        if self.positions.gaps().1 != last_sequence {
+            self.positions.add_gap(record.first_sequence, last_sequence);
+        }
         let mut scratch = std::mem::replace(&mut self.scratch, BlockBuffer::new(0));
         scratch.set_payload(record.as_bytes(), self.chain.sequence, self.chain.timestamp);
         scratch.set_last_sequence(last_sequence);
         let put = self.put(&mut scratch, BlockKind::Gap);
         self.scratch = scratch;
         put?;
-        self.positions.add_gap(record.first_sequence, last_sequence);
         self.positions.set_recorded(last_sequence);
         self.sync()
     }
@@ -554,6 +562,13 @@ impl Sink {
         Ok(())
     }
 
+    /// Makes the names of segments durable.
+    fn sync_names(&self) -> Result<(), JournalError> {
+        let directory = self.storage.describe();
+        let synced = self.storage.sync_directory();
+        synced.map_err(io_error("sync", &directory))
+    }
+
     /// Begins the next segment: under a temporary name until header and dictionary are durable.
     fn create_segment(&mut self) -> Result<(), JournalError> {
         let before = (self.chain, self.unsynced_bytes, self.durable_blocks);
@@ -609,11 +624,7 @@ impl Sink {
         self.storage
             .rename(TEMPORARY_NAME, &name)
             .map_err(io_error("name", &name))?;
-        let directory = self.storage.describe();
-        self.storage.sync_directory().map_err(|source| {
-            self.sync_failed = true;
-            io_error("sync", &directory)(source)
-        })?;
+        self.sync_names().inspect_err(|_| self.sync_failed = true)?;
         selvedge_fabric::crash_point!("journal.segment_named");
         self.next_segment += 1;
         Ok(())

@@ -189,7 +189,10 @@ impl JournalWriter {
 
     /// Writes a record that belongs beside the stream: of kind Clock or Activity. With a helper
     /// thread it is written soon; false when too many wait already. It becomes durable as frames
-    /// do, whether any come or not; but it does not count for [`SyncPolicy::EveryBytes`].
+    /// do, whether any come or not; but it does not count for [`SyncPolicy::EveryBytes`]. With a
+    /// helper thread it is kept until then, and written again after any error of the disk; at most
+    /// 64 wait like this, and from 32 on they are synced whatever the policy. Inline it is not
+    /// kept: see [`Self::retry`].
     ///
     /// [`SyncPolicy::EveryBytes`]: crate::SyncPolicy::EveryBytes
     ///
@@ -424,7 +427,8 @@ impl JournalWriter {
     /// write. After a failed sync the inline writer no longer has what was not durable: it cuts
     /// that off, goes back to behind [`JournalPositions::durable`], and
     /// [`JournalPositions::recorded`] with it; every frame from [`Self::next_sequence`] on must be
-    /// appended again. Until then every call fails.
+    /// appended again, and every record given again that was given since the last successful
+    /// [`Self::request_sync`] and is not in the journal. Until then every call fails.
     ///
     /// # Errors
     /// Inline the disk's error itself; with a helper thread the next call reports it.
@@ -435,7 +439,8 @@ impl JournalWriter {
                 Ok(())
             }
             Back::Inline(sink) if sink.sync_failed() => {
-                sink.reopen()?;
+                // There is nothing that could be written again.
+                sink.reopen(&mut 0)?;
                 if let Some(staging) = &mut self.staging {
                     staging.clear();
                 }

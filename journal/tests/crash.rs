@@ -6,8 +6,8 @@ use common::*;
 use proptest::prelude::*;
 use selvedge_journal::storage::{Faults, MemoryStorage, Storage, StorageFile};
 use selvedge_journal::{
-    Append, Dictionary, JournalConfig, JournalError, JournalReader, JournalWriter, ReadOptions,
-    SyncPolicy, Verdict, VerifyOptions, WriteMode, verify,
+    AlarmState, Append, Dictionary, JournalConfig, JournalError, JournalReader, JournalWriter,
+    ReadOptions, SyncPolicy, Verdict, VerifyOptions, WriteMode, verify,
 };
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::Path;
@@ -120,6 +120,157 @@ fn after_a_power_loss_in_the_middle_of_overlapping_writes_too() {
         assert_eq!(check(&found).verdict, Verdict::Sealed, "{seed}");
     }
     assert!(behind > 50 && torn > 20, "{behind} {torn}");
+}
+
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % limit
+    }
+
+    /// Each use of the disk may fail, soon or not at all.
+    fn faults(&mut self) -> Faults {
+        Faults {
+            longest_write: (self.below(2) == 0).then_some(1_500),
+            writes_left: (self.below(3) == 0).then(|| self.below(20)),
+            syncs_left: (self.below(3) == 0).then(|| self.below(4)),
+            ..Faults::default()
+        }
+    }
+}
+
+/// What a writer was given and has taken.
+#[derive(Default)]
+struct Taken {
+    records: Vec<(u64, String)>,
+    gaps: Vec<(u64, u64)>,
+}
+
+impl Taken {
+    /// Gives the writer something, of whatever kind.
+    fn one(&mut self, writer: &mut JournalWriter, random: &mut Random) -> Result<(), JournalError> {
+        let next = writer.next_sequence();
+        match random.below(12) {
+            0 => {
+                let detail = self.records.len().to_string();
+                if writer.record(&activity(&detail))? {
+                    self.records.push((next, detail));
+                }
+            }
+            1 if random.below(20) == 0 => {
+                writer.declare_gap(next + 2, 1, AlarmState::Other)?;
+                self.gaps.push((next, next + 2));
+            }
+            2 => writer.flush()?,
+            3 => writer.request_sync()?,
+            _ => {
+                let (header, payload) = frame(next);
+                if writer.append(&header, &payload)? == Append::WouldBlock {
+                    std::thread::yield_now();
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Writes and syncs fail at random moments, opening the journal again included, and the writer
+/// goes on: frames, gaps and records that were taken are all there once, each in its place.
+#[test]
+fn after_any_errors_all_that_was_taken_is_there_once() {
+    let (mut errors, mut recoveries, mut records, mut gaps) = (0, 0, 0, 0);
+    for seed in 0..500_u64 {
+        let mut random = Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
+        let storage = MemoryStorage::new();
+        let config = JournalConfig {
+            mode: WriteMode::HelperThread,
+            block_alignment: [64, 512, 4096][random.below(3) as usize],
+            buffers: 2 + random.below(6) as usize,
+            depth: 1 + random.below(4) as usize,
+            sync: match random.below(4) {
+                0 => SyncPolicy::EveryInterval(Duration::from_micros(random.below(500))),
+                1 => SyncPolicy::EveryBytes(6_000),
+                2 => SyncPolicy::EveryBlock,
+                _ => SyncPolicy::OnlyAtClose,
+            },
+            ..small()
+        };
+        let mut writer = open(&storage, &config).unwrap();
+        let mut taken = Taken::default();
+        while writer.next_sequence() <= 400 {
+            if random.below(40) == 0 {
+                storage.set_faults(random.faults());
+            }
+            if taken.one(&mut writer, &mut random).is_err() {
+                errors += 1;
+                storage.set_faults(random.faults());
+                writer.retry().unwrap();
+            }
+        }
+        // From here on the disk is well: what failed before is over when this is durable.
+        storage.set_faults(Faults::default());
+        let positions = writer.positions();
+        let last = writer.next_sequence();
+        while positions.durable() < last {
+            let (header, payload) = frame(last);
+            let appended = match writer.next_sequence() <= last {
+                true => writer.append(&header, &payload).map(|_| ()),
+                false => Ok(()),
+            };
+            if appended.and_then(|()| writer.request_sync()).is_err() {
+                writer.retry().unwrap();
+            }
+            std::thread::yield_now();
+        }
+        writer.finish().unwrap();
+        let found = storage.after_power_loss(seed);
+        let report = check(&found);
+        assert_eq!(report.verdict, Verdict::Sealed, "{seed}: {report:?}");
+        assert_eq!(activities(&found).unwrap(), taken.records, "{seed}");
+        let declared: Vec<_> = report
+            .gaps
+            .iter()
+            .map(|gap| (gap.first_sequence, gap.last_sequence))
+            .collect();
+        assert_eq!(declared, taken.gaps, "{seed}");
+        assert_eq!(positions.gaps().2, taken.gaps.len() as u64, "{seed}");
+        assert_eq!(
+            sequences(&found),
+            (1..=last)
+                .filter(|sequence| {
+                    !taken
+                        .gaps
+                        .iter()
+                        .any(|(first, last)| (first..=last).contains(&sequence))
+                })
+                .collect::<Vec<_>>(),
+            "{seed}"
+        );
+        recoveries += report.recoveries.len();
+        records += taken.records.len();
+        gaps += taken.gaps.len();
+    }
+    // They must really have failed, or this proves nothing.
+    assert!(errors > 1_000 && recoveries > 1_000 && records > 10_000 && gaps > 500);
+}
+
+/// The sequences of all frames, gaps left out; each is as it was given.
+fn sequences(storage: &MemoryStorage) -> Vec<u64> {
+    let options = ReadOptions {
+        allow_gaps: true,
+        ..ReadOptions::default()
+    };
+    let mut reader = JournalReader::open_in(Arc::new(storage.clone()), options).unwrap();
+    let mut found = Vec::new();
+    while let Some((header, payload)) = reader.next().unwrap() {
+        assert_eq!(payload, frame(header.sequence()).1);
+        found.push(header.sequence());
+    }
+    found
 }
 
 #[test]
@@ -258,6 +409,86 @@ fn after_a_failed_sync_nothing_more_is_called_durable() {
         assert_eq!(report.verdict, Verdict::Sealed, "{report:?}");
         assert_eq!(report.recoveries.len(), 1);
         assert_eq!(read_all(&mut reader(&found).unwrap()).unwrap(), 70);
+    }
+}
+
+/// Whichever sync fails, of a segment or of the directory: once it was tried again, what is called
+/// durable is.
+#[test]
+fn a_failing_sync_can_be_tried_again_wherever_it_fails() {
+    for allowed in 0..60 {
+        let storage = MemoryStorage::new();
+        let config = JournalConfig {
+            sync: SyncPolicy::EveryBlock,
+            ..small()
+        };
+        let mut writer = open(&storage, &config).unwrap();
+        storage.set_faults(Faults {
+            syncs_left: Some(allowed),
+            ..Faults::default()
+        });
+        let last = loop {
+            let (header, payload) = frame(writer.next_sequence());
+            if writer.append(&header, &payload).is_err() {
+                break header.sequence() + 10;
+            }
+        };
+        storage.set_faults(Faults::default());
+        writer.retry().unwrap();
+        append_to(&mut writer, last);
+        writer.request_sync().unwrap();
+        assert_eq!(writer.positions().durable(), last);
+        for seed in 0..8 {
+            let report = check(&storage.after_power_loss(seed));
+            assert!(report.verdict <= Verdict::TornTail, "{allowed}: {report:?}");
+            assert!(report.last_sequence >= last, "{allowed}: {report:?}");
+        }
+    }
+}
+
+/// A write fails, and then one of the syncs with which the journal is opened again: what the page
+/// cache still shows may not be on the disk.
+#[test]
+fn what_a_failed_sync_was_to_make_durable_when_opening_again_is_not_believed() {
+    for allowed in 0..3 {
+        let storage = MemoryStorage::new();
+        let config = JournalConfig {
+            mode: WriteMode::HelperThread,
+            buffers: 16,
+            ..small()
+        };
+        let mut writer = open(&storage, &config).unwrap();
+        let positions = writer.positions();
+        append_to(&mut writer, 10);
+        writer.flush().unwrap();
+        while positions.recorded() < 10 {
+            std::thread::yield_now();
+        }
+        append_to(&mut writer, 20);
+        storage.set_faults(Faults {
+            writes_left: Some(0),
+            ..Faults::default()
+        });
+        wait_for_error(&mut writer);
+        storage.set_faults(Faults {
+            syncs_left: Some(allowed),
+            ..Faults::default()
+        });
+        writer.retry().unwrap();
+        wait_for_error(&mut writer);
+        storage.set_faults(Faults::default());
+        writer.retry().unwrap();
+        while positions.durable() < 20 {
+            if writer.request_sync().is_err() {
+                writer.retry().unwrap();
+            }
+            std::thread::yield_now();
+        }
+        for seed in 0..8 {
+            let report = check(&storage.after_power_loss(seed));
+            assert!(report.verdict <= Verdict::TornTail, "{allowed}: {report:?}");
+            assert!(report.last_sequence >= 20, "{allowed}: {report:?}");
+        }
     }
 }
 

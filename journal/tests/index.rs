@@ -3,12 +3,14 @@
 mod common;
 
 use common::{FABRIC, append_to, block_offsets, open, segments, small};
+use selvedge_journal::format::{BLOCK_HEADER_BYTES, BlockHeader};
 use selvedge_journal::storage::{Faults, MemoryStorage, Storage, StorageFile};
 use selvedge_journal::{JournalConfig, JournalReader, ReadOptions, RetainOptions, retain_in};
 use std::any::Any;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use zerocopy::IntoBytes;
 
 /// A storage that counts what is read.
 #[derive(Clone, Debug)]
@@ -371,4 +373,69 @@ fn an_index_file_that_ends_elsewhere_is_not_gone_on_from() {
         assert_eq!(answers(in_memory(&storage)), right());
         assert_eq!(storage.content(&file).unwrap(), whole, "{at}: mended");
     }
+}
+
+/// The entry of a block claims an earlier time, or other frames, than the block has: by it a time or
+/// a sequence would lead behind frames that are wanted.
+#[test]
+fn an_index_that_is_wrong_about_a_block_leads_past_no_frame() {
+    let sealed = MemoryStorage::new();
+    let mut writer = open(&sealed, &large()).unwrap();
+    append_to(&mut writer, FRAMES);
+    writer.finish().unwrap();
+    let unsealed = unsealed();
+    assert_eq!(answers(in_memory(&unsealed)), right());
+    // By the index file, and by the index in the segment, with checks that are right.
+    for storage in [&unsealed, &sealed] {
+        let file = index_files(storage).pop();
+        let file = file.unwrap_or_else(|| segments(storage).remove(0));
+        let whole = storage.content(&file).unwrap();
+        let first_entry = match file.ends_with(".index") {
+            true => 128,
+            false => index_block(&whole).offset as usize + BLOCK_HEADER_BYTES,
+        };
+        let place = first_entry + 600 * 32;
+        let word = |at: usize| u64::from_le_bytes(whole[at..at + 8].try_into().unwrap());
+        let (sequence, time) = (word(place), word(place + 8));
+        assert_eq!(time, 1_000 + sequence * 10);
+        for (at, wrong, from) in [
+            (8, 0, sequence - 3),
+            (0, sequence + 5, sequence + 2),
+            (0, sequence - 30, sequence - 25),
+        ] {
+            let mut forged = whole.clone();
+            forged[place + at..place + at + 8].copy_from_slice(&u64::to_le_bytes(wrong));
+            match first_entry {
+                128 => reseal(&mut forged),
+                _ => mend_index(&mut forged, at == 8),
+            }
+            storage.put(&file, &forged);
+            let mut reader =
+                JournalReader::open_in(in_memory(storage), ReadOptions::default()).unwrap();
+            reader.seek_time(1_000 + from * 10).unwrap();
+            let found = reader.next().unwrap().map(|(header, _)| header.sequence());
+            assert_eq!(found, Some(from), "{file}: {at}");
+            reader.seek(from).unwrap();
+            let found = reader.next().unwrap().map(|(header, _)| header.sequence());
+            assert_eq!(found, Some(from), "{file}: {at}");
+        }
+    }
+}
+
+fn index_block(segment: &[u8]) -> BlockHeader {
+    let offsets = block_offsets(segment);
+    // The last block is the seal, the one before it the index.
+    BlockHeader::from_prefix(&segment[offsets[offsets.len() - 2]..]).unwrap()
+}
+
+/// Computes the CRC of the Index block again, and its hash or not: most readers compute none.
+fn mend_index(segment: &mut [u8], hash: bool) {
+    let mut block = index_block(segment);
+    let start = block.offset as usize + BLOCK_HEADER_BYTES;
+    let payload = &segment[start..start + block.payload_bytes as usize];
+    if hash {
+        block.hash = block.compute_hash(payload);
+    }
+    block.crc32c = block.compute_crc(payload);
+    segment[block.offset as usize..start].copy_from_slice(block.as_bytes());
 }

@@ -2,28 +2,19 @@
 
 mod common;
 
-use common::{append_to, block_offsets, check, header_of, joined, journal, open, segments, small};
-use selvedge_journal::format::{Action, Activity, BLOCK_HEADER_BYTES, BlockHeader, BlockKind};
-use selvedge_journal::storage::{MemoryStorage, Storage};
-use selvedge_journal::{
-    Append, BlockFault, JournalConfig, JournalError, JournalReader, JournalWriter, ReadOptions,
-    Record, SyncPolicy, Verdict, WriteMode, final_dictionary_in, inspect_in, records_in,
+use common::{
+    activities, activity, append_to, block_offsets, check, header_of, joined, journal, open,
+    read_all, reader, segments, small, wait_for_error,
 };
-use std::ops::ControlFlow;
+use selvedge_journal::format::{BLOCK_HEADER_BYTES, BlockHeader, BlockKind};
+use selvedge_journal::storage::{Faults, MemoryStorage, Storage};
+use selvedge_journal::{
+    AlarmState, Append, BlockFault, JournalConfig, JournalError, JournalReader, JournalWriter,
+    ReadOptions, SyncPolicy, Verdict, WriteMode, final_dictionary_in, inspect_in,
+};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use zerocopy::IntoBytes;
-
-fn activity(detail: &str) -> Record {
-    Record::Activity(vec![Activity {
-        at: 1,
-        action: Action::OperatorAction,
-        pid: 2,
-        uid: 3,
-        executable: "x".to_owned(),
-        detail: detail.to_owned(),
-    }])
-}
 
 /// One segment: a block for every four frames, and a record before every tenth of them.
 fn with_records(frames: u64) -> (MemoryStorage, JournalWriter) {
@@ -44,14 +35,8 @@ fn with_records(frames: u64) -> (MemoryStorage, JournalWriter) {
 }
 
 fn details(storage: &MemoryStorage) -> Result<Vec<String>, JournalError> {
-    let mut found = Vec::new();
-    records_in(storage, 0, &mut |placed| {
-        if let Record::Activity(entries) = placed.record {
-            found.extend(entries.into_iter().map(|entry| entry.detail));
-        }
-        ControlFlow::Continue(())
-    })?;
-    Ok(found)
+    let found = activities(storage)?;
+    Ok(found.into_iter().map(|(_, detail)| detail).collect())
 }
 
 fn expected(frames: u64) -> Vec<String> {
@@ -207,6 +192,10 @@ fn an_index_that_calls_a_block_what_it_is_not_is_damage() {
         storage.put(&name, &whole);
         storage.change(&name, |bytes| {
             forge(bytes, &index, |entries| kind_at(entries, place, kind));
+            // And the seal, which names the index by its hash.
+            let mut seal = of_kind(bytes, BlockKind::Seal)[0];
+            seal.previous_hash = of_kind(bytes, BlockKind::Index)[0].hash;
+            forge(bytes, &seal, |_| ());
         });
         let error = match kind {
             BlockKind::Activity => details(&storage).unwrap_err(),
@@ -218,6 +207,32 @@ fn an_index_that_calls_a_block_what_it_is_not_is_damage() {
             "{error}"
         );
     }
+}
+
+/// The index of a sealed segment calls every record and dictionary a Snapshot, its checks right: it
+/// is not the one that was sealed.
+#[test]
+fn a_forged_index_block_hides_no_record_and_no_name() {
+    let (storage, writer) = with_records(400);
+    writer.finish().unwrap();
+    let name = segments(&storage).remove(0);
+    let whole = storage.content(&name).unwrap();
+    let known = final_dictionary_in(&storage).unwrap();
+    let index = of_kind(&whole, BlockKind::Index)[0];
+    let hidden = [BlockKind::Activity, BlockKind::Dictionary].map(|kind| of_kind(&whole, kind));
+    storage.change(&name, |bytes| {
+        forge(bytes, &index, |entries| {
+            for block in hidden.iter().flatten() {
+                kind_at(entries, block.block_number as usize, BlockKind::Snapshot);
+            }
+        });
+    });
+    let found = (
+        details(&storage).unwrap(),
+        final_dictionary_in(&storage).unwrap(),
+    );
+    assert_eq!(found, (expected(400), known));
+    assert_eq!(check(&storage).verdict, Verdict::Damaged);
 }
 
 #[test]
@@ -250,6 +265,12 @@ fn a_forged_index_file_hides_no_record_and_no_name() {
     storage.put(&file, &content);
     assert_eq!(details(&storage).unwrap(), expected(400));
     same_dictionary(&storage);
+    // Nor for whoever seeks by it.
+    let mut reader = reader(&storage).unwrap();
+    reader.seek(last).unwrap();
+    assert_eq!(reader.next().unwrap().unwrap().0.sequence(), last);
+    assert_eq!(reader.dictionary().source(3), Some("feed"));
+    assert_eq!(reader.dictionary().source(9), Some("late"));
     assert_eq!(storage.content(&file).unwrap(), content, "still forged");
 }
 
@@ -302,4 +323,146 @@ fn a_record_becomes_durable_although_no_frame_comes() {
         assert_eq!(writer.finish().unwrap().last_sequence, 20);
         assert_eq!(check(&storage).verdict, Verdict::Sealed);
     }
+}
+
+/// Written by a thread, and synced when asked.
+fn by_thread() -> JournalConfig {
+    JournalConfig {
+        mode: WriteMode::HelperThread,
+        block_alignment: 4096,
+        buffers: 16,
+        ..small()
+    }
+}
+
+/// What the journal holds after all, whatever was only in the page cache.
+#[track_caller]
+fn holds(storage: &MemoryStorage, records: &[(u64, &str)]) -> MemoryStorage {
+    let found = storage.after_power_loss(7);
+    let all = activities(&found).unwrap();
+    let all: Vec<(u64, &str)> = all.iter().map(|(at, one)| (*at, one.as_str())).collect();
+    assert_eq!(all, records);
+    assert_eq!(check(&found).verdict, Verdict::Sealed);
+    found
+}
+
+#[test]
+fn records_that_a_failed_sync_takes_away_are_written_again_in_their_place() {
+    let storage = MemoryStorage::new();
+    let mut writer = open(&storage, &by_thread()).unwrap();
+    assert!(writer.record(&activity("durable")).unwrap());
+    append_to(&mut writer, 10);
+    writer.request_sync().unwrap();
+    while writer.positions().durable() < 10 {
+        std::thread::yield_now();
+    }
+    assert!(writer.record(&activity("alone")).unwrap());
+    while activities(&storage).unwrap().len() < 2 {
+        std::thread::yield_now();
+    }
+    append_to(&mut writer, 20);
+    assert!(writer.record(&activity("between")).unwrap());
+    append_to(&mut writer, 30);
+    assert!(writer.record(&activity("behind")).unwrap());
+    while activities(&storage).unwrap().len() < 4 {
+        std::thread::yield_now();
+    }
+    storage.set_faults(Faults {
+        syncs_left: Some(0),
+        ..Faults::default()
+    });
+    writer.request_sync().unwrap();
+    wait_for_error(&mut writer);
+    storage.set_faults(Faults::default());
+    writer.retry().unwrap();
+    append_to(&mut writer, 40);
+    writer.finish().unwrap();
+    let records = [
+        (1, "durable"),
+        (11, "alone"),
+        (21, "between"),
+        (31, "behind"),
+    ];
+    let found = holds(&storage, &records);
+    assert_eq!(read_all(&mut reader(&found).unwrap()).unwrap(), 40);
+    assert_eq!(check(&found).recoveries.len(), 1);
+}
+
+/// The write of a record or a gap fails: before anything of it comes to the disk, or when only the
+/// zeros behind it do not. Whichever it was, it is written once, although opening again fails, too,
+/// with a block of its own where the record was to be.
+#[test]
+fn after_its_own_write_failed_a_record_or_gap_is_there_once() {
+    for (gap, whole) in [(false, false), (false, true), (true, false), (true, true)] {
+        let storage = MemoryStorage::new();
+        let mut writer = open(&storage, &by_thread()).unwrap();
+        append_to(&mut writer, 10);
+        // What the first frames name comes to the disk with it.
+        assert!(writer.record(&activity("before")).unwrap());
+        while activities(&storage).unwrap().is_empty() {
+            std::thread::yield_now();
+        }
+        storage.set_faults(Faults {
+            writes_left: Some(u64::from(whole)),
+            longest_write: Some(1024),
+            ..Faults::default()
+        });
+        match gap {
+            false => assert!(writer.record(&activity("once")).unwrap()),
+            true => writer.declare_gap(15, 1, AlarmState::Other).unwrap(),
+        }
+        wait_for_error(&mut writer);
+        storage.set_faults(Faults {
+            writes_left: Some(2),
+            ..Faults::default()
+        });
+        writer.retry().unwrap();
+        wait_for_error(&mut writer);
+        storage.set_faults(Faults::default());
+        writer.retry().unwrap();
+        append_to(&mut writer, 20);
+        let positions = writer.positions();
+        writer.finish().unwrap();
+        let found = match gap {
+            false => holds(&storage, &[(11, "before"), (11, "once")]),
+            true => holds(&storage, &[(11, "before")]),
+        };
+        let gaps: Vec<(u64, u64)> = check(&found)
+            .gaps
+            .iter()
+            .map(|gap| (gap.first_sequence, gap.last_sequence))
+            .collect();
+        assert_eq!(gaps, if gap { vec![(11, 15)] } else { vec![] });
+        assert_eq!(positions.gaps().2, u64::from(gap));
+    }
+}
+
+/// Where no sync comes to an end, records are not taken without bound, and those that were taken
+/// are all there.
+#[test]
+fn records_wait_for_a_disk_that_stalls_and_are_bounded() {
+    let storage = MemoryStorage::new();
+    let mut writer = open(&storage, &by_thread()).unwrap();
+    storage.set_faults(Faults {
+        stalled: true,
+        ..Faults::default()
+    });
+    let mut taken = 0;
+    while taken < 200 && writer.record(&activity(&taken.to_string())).unwrap() {
+        taken += 1;
+        // One by one: what is bounded is not the queue to the thread.
+        while activities(&storage).unwrap().len() < taken {
+            std::thread::yield_now();
+        }
+    }
+    storage.set_faults(Faults::default());
+    assert!(taken < 200, "without bound");
+    let began = Instant::now();
+    while !writer.record(&activity(&taken.to_string())).unwrap() {
+        assert!(began.elapsed() < Duration::from_secs(20), "no room again");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    writer.finish().unwrap();
+    let all: Vec<String> = (0..=taken).map(|number| number.to_string()).collect();
+    assert_eq!(details(&storage.after_power_loss(7)).unwrap(), all);
 }

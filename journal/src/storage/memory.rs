@@ -21,7 +21,8 @@ pub struct Faults {
     pub space_left: Option<u64>,
     /// Writes that still succeed before each fails with `EIO`.
     pub writes_left: Option<u64>,
-    /// Syncs that still succeed before each fails with `EIO`.
+    /// Syncs that still succeed before each fails with `EIO`. One that fails forgets what it was to
+    /// make durable, as Linux does: it can be read, and no later sync puts it on the disk.
     pub syncs_left: Option<u64>,
     /// Every sync waits until this is unset: a disk that has stalled.
     pub stalled: bool,
@@ -47,6 +48,25 @@ struct Content {
     data: Vec<u8>,
     durable: Vec<u8>,
     unsynced: Vec<(usize, usize)>,
+    /// The least size since the last sync: what was behind it is zeros.
+    cut_to: usize,
+}
+
+impl Content {
+    /// Makes durable what was written and cut since the last time.
+    fn sync(&mut self) {
+        self.durable.truncate(self.cut_to);
+        self.durable.resize(self.data.len(), 0);
+        for (start, end) in self.unsynced.drain(..) {
+            let end = end.min(self.data.len());
+            if let (Some(to), Some(from)) =
+                (self.durable.get_mut(start..end), self.data.get(start..end))
+            {
+                to.copy_from_slice(from);
+            }
+        }
+        self.cut_to = self.data.len();
+    }
 }
 
 fn guard<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -76,6 +96,7 @@ impl MemoryStorage {
             data: data.to_vec(),
             durable: data.to_vec(),
             unsynced: Vec::new(),
+            cut_to: data.len(),
         }));
         let mut disk = guard(&self.disk);
         disk.names.insert(name.to_owned(), Arc::clone(&file));
@@ -305,6 +326,7 @@ impl StorageFile for MemoryFile {
         let mut file = guard(&self.file);
         disk.take_space(bytes.saturating_sub(file.data.len() as u64))?;
         file.data.resize(bytes as usize, 0);
+        file.cut_to = file.cut_to.min(bytes as usize);
         Ok(())
     }
 
@@ -312,10 +334,12 @@ impl StorageFile for MemoryFile {
         while guard(&self.disk).faults.stalled {
             std::thread::yield_now();
         }
-        count_down(&mut guard(&self.disk).faults.syncs_left)?;
+        let allowed = count_down(&mut guard(&self.disk).faults.syncs_left);
         let mut file = guard(&self.file);
-        file.durable = file.data.clone();
-        file.unsynced.clear();
-        Ok(())
+        match &allowed {
+            Ok(()) => file.sync(),
+            Err(_) => file.unsynced.clear(),
+        }
+        allowed
     }
 }

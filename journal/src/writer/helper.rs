@@ -2,7 +2,7 @@
 
 use super::control::Control;
 use super::events::Event;
-use super::pipeline::Pipeline;
+use super::pipeline::{MAX_RECORDS, Pipeline};
 use super::workers;
 use crate::block::BlockBuffer;
 use crate::error::{JournalError, io_error};
@@ -13,11 +13,11 @@ use crate::sink::Sink;
 use crate::staging::SlotMemory;
 use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
 
-/// Records and orders that may wait beside the blocks.
-const SPARE_EVENTS: usize = 64;
+/// Orders that may wait beside blocks and records.
+const SPARE_EVENTS: usize = 32;
 
 /// The most blocks examined at once: more cores than this a journal does not take.
 const MAX_EXAMINING: usize = 4;
@@ -36,6 +36,8 @@ pub(super) struct Helper {
 pub(super) struct Shared {
     pub(super) control: Control,
     pub(super) sync_queued: AtomicBool,
+    /// Records that were taken and are not durable. The appender's end alone adds.
+    pub(super) records: AtomicUsize,
 }
 
 impl Helper {
@@ -43,7 +45,7 @@ impl Helper {
     pub(super) fn start(sink: Sink, slots: Vec<SlotMemory>) -> Result<Self, JournalError> {
         let count = slots.len();
         let depth = sink.config().depth;
-        let (events, queue) = bounded(2 * count + SPARE_EVENTS);
+        let (events, queue) = bounded(2 * count + MAX_RECORDS + SPARE_EVENTS);
         let (give_back, free) = bounded(count);
         for slot in slots {
             // Cannot fail: the queue holds them all and its other end is here.
@@ -105,9 +107,11 @@ impl Helper {
 
     /// Queues a record; false when too many wait already.
     pub(super) fn record(&self, kind: BlockKind, payload: Vec<u8>) -> bool {
-        // Room stays for the orders that must not be refused.
-        self.events.len() < self.events.capacity().unwrap_or(0) - SPARE_EVENTS / 2
-            && self.send(Event::Record(kind, payload)).is_ok()
+        if self.shared.records.load(Ordering::Relaxed) >= MAX_RECORDS {
+            return false;
+        }
+        self.shared.records.fetch_add(1, Ordering::Relaxed);
+        self.send(Event::Record(kind, payload)).is_ok()
     }
 
     pub(super) fn gap(

@@ -3,9 +3,10 @@
 //! Blocks are examined by worker threads, several at once: that is most of hashing them. Then they
 //! are closed here one after the other (each needs the hash of the one before), and written by
 //! workers, several at once, and synced by a worker too, while further blocks are examined, closed
-//! and written. A block keeps its slot of staging until it is durable, so that after any error
-//! the journal is simply opened again at what the disk holds, and written on from staging: one
-//! way of recovering for a crash, a full disk and a failed sync.
+//! and written. A block keeps its slot of staging until it is durable, and a record is kept until
+//! then, too, so that after any error the journal is simply opened again at what the disk holds,
+//! and written on from what was kept: one way of recovering for a crash (of frames: records are
+//! kept in this process), a full disk and a failed sync.
 
 use super::events::{Event, WriteOutcome};
 use super::finish_sink;
@@ -32,15 +33,25 @@ const LOOK_AGAIN: Duration = Duration::from_millis(20);
 /// The same for a segment that may have to end by time: the clock may be set.
 const ROLL_LOOK: Duration = Duration::from_millis(250);
 
-/// A block of frames between staging and stable storage.
+/// Records that wait to become durable, written or not: all are kept until then. At this many none
+/// is taken any more, and at half of it a sync is due whatever the policy.
+pub(super) const MAX_RECORDS: usize = 64;
+
+/// A block that has its place and may not be durable.
 struct Entry {
     /// Its place in the order of all blocks, from 0.
     ticket: u64,
     number: u64,
     last_sequence: u64,
-    /// `None` while a worker has it.
-    block: Option<BlockBuffer>,
     written: bool,
+    kept: Kept,
+}
+
+/// What a block is written again from.
+enum Kept {
+    /// A slot of staging; `None` while a worker has it.
+    Frames(Option<BlockBuffer>),
+    Record(BlockKind, Vec<u8>),
 }
 
 /// What a sync makes durable.
@@ -121,7 +132,7 @@ impl Pipeline {
             give_back,
             shared,
             work: VecDeque::with_capacity(2 * slots),
-            entries: VecDeque::with_capacity(slots + 1),
+            entries: VecDeque::with_capacity(slots + MAX_RECORDS),
             next_ticket: 0,
             next_number: 0,
             examining: 0,
@@ -321,15 +332,8 @@ impl Pipeline {
                     else {
                         return Ok(());
                     };
-                    let ticket = self.next_ticket;
-                    self.next_ticket += 1;
-                    self.entries.push_back(Entry {
-                        ticket,
-                        number: placed.header.block_number,
-                        last_sequence: placed.header.last_sequence,
-                        block: None,
-                        written: false,
-                    });
+                    let (number, last) = (placed.header.block_number, placed.header.last_sequence);
+                    let ticket = self.enter(number, last, false, Kept::Frames(None));
                     self.writing += 1;
                     self.jobs.send(Job::Write {
                         ticket,
@@ -342,10 +346,7 @@ impl Pipeline {
                 }
                 // It comes when it is examined.
                 Some(Work::Block(_)) => return Ok(()),
-                Some(Work::Record(kind, payload)) => {
-                    self.sink.put_record(*kind, payload)?;
-                    self.work.pop_front();
-                }
+                Some(Work::Record(..)) => self.place_record()?,
                 Some(&mut Work::Gap {
                     last_sequence,
                     began,
@@ -364,6 +365,35 @@ impl Pipeline {
             }
         }
         Ok(())
+    }
+
+    /// Writes the record that is next. It is entered whatever comes of that: an error does not tell
+    /// whether the disk has it.
+    fn place_record(&mut self) -> Result<(), JournalError> {
+        self.sink.begin_block()?;
+        let Some(Work::Record(kind, payload)) = self.work.pop_front() else {
+            return Ok(());
+        };
+        let number = self.sink.next_block();
+        let last_sequence = self.sink.next_sequence().saturating_sub(1);
+        let put = self.sink.put_record(kind, &payload);
+        let kept = Kept::Record(kind, payload);
+        self.enter(number, last_sequence, put.is_ok(), kept);
+        put
+    }
+
+    /// Takes note of a block that has its place. Its ticket.
+    fn enter(&mut self, number: u64, last_sequence: u64, written: bool, kept: Kept) -> u64 {
+        let ticket = self.next_ticket;
+        self.next_ticket += 1;
+        self.entries.push_back(Entry {
+            ticket,
+            number,
+            last_sequence,
+            written,
+            kept,
+        });
+        ticket
     }
 
     fn prepare_next(&mut self) -> Result<(), JournalError> {
@@ -386,7 +416,7 @@ impl Pipeline {
         self.writing -= 1;
         let first = self.entries.front().map_or(ticket, |entry| entry.ticket);
         if let Some(entry) = self.entries.get_mut((ticket - first) as usize) {
-            entry.block = Some(block);
+            entry.kept = Kept::Frames(Some(block));
             entry.written = matches!(result, WriteOutcome::Done);
         }
         if let WriteOutcome::Failed(source) = result {
@@ -406,8 +436,7 @@ impl Pipeline {
         self.entries.iter().take_while(|entry| entry.written)
     }
 
-    /// Blocks with a number below this are written: of frames, and the others between them, which
-    /// are written here before anything else is done.
+    /// Blocks with a number below this are written: of frames, and the others between them.
     fn written_blocks(&self) -> u64 {
         let unwritten = self.entries.iter().find(|entry| !entry.written);
         unwritten.map_or_else(|| self.sink.next_block(), |entry| entry.number)
@@ -415,7 +444,6 @@ impl Pipeline {
 
     fn has_unsynced(&self) -> bool {
         self.entries.front().is_some_and(|entry| entry.written)
-            || self.sink.record_waits(self.written_blocks())
     }
 
     /// Starts a sync if one is due and none is under way; what is written meanwhile waits for the
@@ -425,14 +453,16 @@ impl Pipeline {
             self.sync_wanted &= self.sync.is_some() || self.writing > 0 || !self.work.is_empty();
             return Ok(());
         }
-        let bytes: u64 = match self.sink.config().sync {
-            SyncPolicy::EveryBytes(_) => self
-                .written_prefix()
-                .filter_map(|entry| entry.block.as_ref())
-                .map(|block| block.payload_bytes() as u64)
-                .sum(),
-            _ => 0,
-        };
+        let (mut blocks, mut records, mut bytes) = (0, 0, 0);
+        for entry in self.written_prefix() {
+            match &entry.kept {
+                Kept::Frames(block) => {
+                    blocks += 1;
+                    bytes += block.as_ref().map_or(0, BlockBuffer::payload_bytes) as u64;
+                }
+                Kept::Record(..) => records += 1,
+            }
+        }
         let due = match self.sink.config().sync {
             SyncPolicy::EveryBlock => true,
             SyncPolicy::EveryBytes(limit) => bytes >= limit,
@@ -440,7 +470,8 @@ impl Pipeline {
             SyncPolicy::OnlyAtClose => false,
         };
         // A block keeps its slot until it is durable: with few left that cannot wait.
-        let pressed = self.written_prefix().count() * 2 >= self.slots || self.give_back.is_empty();
+        let pressed =
+            blocks * 2 >= self.slots || self.give_back.is_empty() || records * 2 >= MAX_RECORDS;
         if !(due || pressed || self.sync_wanted) {
             return Ok(());
         }
@@ -449,7 +480,6 @@ impl Pipeline {
         };
         self.sync = Some(SyncUnderWay {
             blocks: self.written_blocks(),
-            // Of records alone none.
             sequence: self
                 .written_prefix()
                 .last()
@@ -476,20 +506,28 @@ impl Pipeline {
         Ok(())
     }
 
-    /// Gives back the slots of blocks with a number below `blocks`, which are durable.
+    /// Lets go of blocks with a number below `blocks`, which are durable.
     fn release(&mut self, blocks: u64) {
         while let Some(entry) = self.entries.front()
             && entry.number < blocks
             && entry.written
+            && let Some(entry) = self.entries.pop_front()
         {
-            if let Some(Entry {
-                block: Some(mut block),
-                ..
-            }) = self.entries.pop_front()
-            {
+            self.let_go(entry.kept);
+        }
+    }
+
+    /// Gives back the slot of a block that is durable, and makes room for another record.
+    fn let_go(&self, kept: Kept) {
+        match kept {
+            Kept::Frames(Some(mut block)) => {
                 block.clear();
                 // Cannot be full: as many places as slots. The writer may be gone.
                 let _ = self.give_back.try_send(block);
+            }
+            Kept::Frames(None) => {}
+            Kept::Record(..) => {
+                self.shared.records.fetch_sub(1, Ordering::Relaxed);
             }
         }
     }
@@ -534,11 +572,11 @@ impl Pipeline {
             return false;
         }
         let shared = Arc::clone(&self.shared);
-        let mut error = Some(error);
+        let (mut error, mut held) = (Some(error), u64::MAX);
         let went_on = shared.control.insist(|| {
             let outcome = match error.take() {
                 Some(error) => Err(error),
-                None => self.reopen(),
+                None => self.reopen(&mut held),
             };
             if let Err(error) = &outcome {
                 let errno = error.host_error().and_then(io::Error::raw_os_error);
@@ -557,27 +595,30 @@ impl Pipeline {
         went_on
     }
 
-    fn reopen(&mut self) -> Result<(), JournalError> {
-        self.sink.reopen()?;
+    /// Opens the journal again, and puts what the disk does not hold back in front. `held` is what
+    /// [`Sink::reopen`] found it to hold when this was tried before.
+    fn reopen(&mut self, held: &mut u64) -> Result<(), JournalError> {
+        self.sink.reopen(held)?;
         self.jobs.try_writes_again();
         self.not_prepared = false;
-        // What the disk holds is durable now; the rest comes again, before what came since.
-        let next = self.sink.next_sequence();
+        // What the disk holds is durable now; the rest comes again, before what came since. Numbers
+        // tell, of records too: only what was placed here can follow on what was durable.
         while let Some(entry) = self.entries.pop_back() {
-            let Some(mut block) = entry.block else {
-                continue;
-            };
-            if entry.last_sequence >= next {
-                let number = self.next_number;
-                self.next_number += 1;
-                self.work.push_front(Work::Block(Staged {
-                    number,
-                    block: Some(block),
-                    examined: true,
-                }));
-            } else {
-                block.clear();
-                let _ = self.give_back.try_send(block);
+            match entry.kept {
+                kept if entry.number < *held => self.let_go(kept),
+                Kept::Frames(None) => {}
+                Kept::Frames(block) => {
+                    let number = self.next_number;
+                    self.next_number += 1;
+                    self.work.push_front(Work::Block(Staged {
+                        number,
+                        block,
+                        examined: true,
+                    }));
+                }
+                Kept::Record(kind, payload) => {
+                    self.work.push_front(Work::Record(kind, payload));
+                }
             }
         }
         Ok(())
@@ -667,6 +708,11 @@ mod tests {
         block.push_frame(&header, &[5; 64]);
     }
 
+    fn record_waits(pipeline: &Pipeline) -> bool {
+        let mut entries = pipeline.entries.iter();
+        entries.any(|entry| matches!(entry.kept, Kept::Record(..)))
+    }
+
     /// A sync covers a record only where every block before it is written.
     #[test]
     fn a_record_behind_a_block_that_is_being_written_is_not_called_durable() {
@@ -684,16 +730,16 @@ mod tests {
         }
         pipeline.advance().unwrap();
         let (first, second) = (ends.work.recv().unwrap(), ends.work.recv().unwrap());
-        assert!(pipeline.sink.record_waits(u64::MAX) && !pipeline.has_unsynced());
+        assert!(record_waits(&pipeline) && !pipeline.has_unsynced());
         for write in [first, second] {
-            assert!(pipeline.sink.record_waits(u64::MAX));
+            assert!(record_waits(&pipeline));
             pipeline.take(finished(write)).unwrap();
             pipeline.advance().unwrap();
             let sync = ends.work.try_recv().unwrap();
             assert!(matches!(sync, Job::Sync { .. }));
             pipeline.take(finished(sync)).unwrap();
         }
-        assert!(!pipeline.sink.record_waits(u64::MAX));
+        assert!(!record_waits(&pipeline));
         assert_eq!(pipeline.sink.positions().durable(), 2);
         // Alone it makes a sync due, and once.
         let record = Event::Record(BlockKind::Activity, Vec::new());
@@ -703,7 +749,7 @@ mod tests {
             .take(finished(ends.work.try_recv().unwrap()))
             .unwrap();
         pipeline.advance().unwrap();
-        assert!(ends.work.is_empty() && !pipeline.sink.record_waits(u64::MAX));
+        assert!(ends.work.is_empty() && !record_waits(&pipeline));
         assert_eq!(pipeline.sink.positions().durable(), 2);
     }
 

@@ -157,3 +157,71 @@ pub(super) fn done(job: Job, write_failed: &AtomicBool) -> Event {
         Job::Prepare { storage, bytes } => Event::Prepared(storage.create(TEMPORARY_NAME, bytes)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::block::BlockPlace;
+    use crate::format::BlockKind;
+    use crate::storage::{Faults, MemoryStorage};
+
+    /// Of several writes under way at once, those behind one that failed do not touch the file: it
+    /// is cut where that one was to be.
+    #[test]
+    fn writes_behind_one_that_failed_wait_until_they_are_tried_again() {
+        let storage = MemoryStorage::new();
+        let file: Arc<dyn StorageFile> = storage.create("file", 4096).unwrap().into();
+        let (sender, _) = bounded(0);
+        let jobs = Jobs {
+            examine: sender.clone(),
+            write: sender.clone(),
+            other: sender,
+            write_failed: Arc::default(),
+        };
+        let write = |ticket: u64| {
+            let mut block = BlockBuffer::new(512);
+            block.set_payload(&[7; 64], 1, 0);
+            let offset = ticket * 512;
+            block.close(&BlockPlace {
+                kind: BlockKind::Activity,
+                block_number: ticket,
+                segment_number: 1,
+                offset,
+                durable_blocks: 0,
+                previous_hash: [0; 32],
+                alignment: 512,
+            });
+            let job = Job::Write {
+                ticket,
+                block,
+                alignment: 512,
+                file: Arc::clone(&file),
+                offset,
+            };
+            match done(job, &jobs.write_failed) {
+                Event::Written { ticket, result, .. } => (ticket, result),
+                _ => panic!("a write is answered as one"),
+            }
+        };
+        storage.set_faults(Faults {
+            writes_left: Some(0),
+            ..Faults::default()
+        });
+        assert!(matches!(write(0), (0, WriteOutcome::Failed(_))));
+        // The disk would take them now.
+        storage.set_faults(Faults::default());
+        for ticket in 1..3 {
+            let (told, result) = write(ticket);
+            assert!(told == ticket && matches!(result, WriteOutcome::NotTried));
+        }
+        assert_eq!(storage.content("file").unwrap(), [0; 4096]);
+        jobs.try_writes_again();
+        for ticket in 0..3 {
+            let (told, result) = write(ticket);
+            assert!(told == ticket && matches!(result, WriteOutcome::Done));
+        }
+        let content = storage.content("file").unwrap();
+        let begun = content.chunks(512).take_while(|block| block[0] != 0);
+        assert_eq!(begun.count(), 3);
+    }
+}

@@ -7,12 +7,15 @@ pub mod slow;
 use selvedge_fabric::frame::system::{SourceJoined, TYPE_REGISTERED};
 use selvedge_fabric::frame::{Flags, FrameHeader};
 use selvedge_fabric::message::{Message, MessageSchema};
+use selvedge_journal::format::{Action, Activity};
 use selvedge_journal::storage::MemoryStorage;
 use selvedge_journal::{
     Append, Dictionary, JournalConfig, JournalError, JournalIdentity, JournalReader, JournalWriter,
-    ReadOptions, Report, SyncPolicy, VerifyOptions, WriteMode, verify_in,
+    ReadOptions, Record, Report, SyncPolicy, VerifyOptions, WriteMode, records_in, verify_in,
 };
+use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 use zerocopy::IntoBytes;
 
 pub const FABRIC: u128 = 0x0123_4567_89AB_CDEF_0011_2233_4455_6677;
@@ -114,6 +117,15 @@ pub fn append_to(writer: &mut JournalWriter, last: u64) {
     }
 }
 
+/// Waits until the writer stands still because of an error.
+pub fn wait_for_error(writer: &mut JournalWriter) {
+    let began = Instant::now();
+    while writer.flush().is_ok() {
+        assert!(began.elapsed() < Duration::from_secs(20), "no error");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
 /// A finished journal of `frames` test frames, flushed after every `flush_every`.
 pub fn journal(frames: u64, flush_every: u64, config: &JournalConfig) -> MemoryStorage {
     let storage = MemoryStorage::new();
@@ -168,4 +180,28 @@ pub fn block_offsets(segment: &[u8]) -> Vec<usize> {
         .step_by(64)
         .filter(|at| segment[*at..].starts_with(b"SELVBLCK"))
         .collect()
+}
+
+pub fn activity(detail: &str) -> Record {
+    Record::Activity(vec![Activity {
+        at: 1,
+        action: Action::OperatorAction,
+        pid: 2,
+        uid: 3,
+        executable: "x".to_owned(),
+        detail: detail.to_owned(),
+    }])
+}
+
+/// The records of [`activity`]: the sequence of the frame behind each, and its detail.
+pub fn activities(storage: &MemoryStorage) -> Result<Vec<(u64, String)>, JournalError> {
+    let mut found = Vec::new();
+    records_in(storage, 0, &mut |placed| {
+        if let Record::Activity(entries) = placed.record {
+            let details = entries.into_iter().map(|entry| entry.detail);
+            found.extend(details.map(|detail| (placed.next_sequence, detail)));
+        }
+        ControlFlow::Continue(())
+    })?;
+    Ok(found)
 }

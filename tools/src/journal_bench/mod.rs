@@ -2,7 +2,9 @@
 //!
 //! Everything is measured in the same rounds, one after the other on the same file system: raw
 //! sequential writes at the block size, depth and kind of memory that were best, preallocated and
-//! synced at the end, then the journal with checksums, hash chain, seals and all, then its readers.
+//! synced at the end, and the journal with checksums, hash chain, seals and all, then its readers.
+//! In odd rounds the raw writes come first, in even ones the journal, so that neither gains by what
+//! the other leaves behind: what the disk has cached or is still busy with.
 
 mod fabric_rate;
 mod raw;
@@ -90,7 +92,9 @@ pub fn run(args: &JournalBenchArgs) -> Result<()> {
     );
     let mut rounds = Vec::new();
     for round in 1..=args.rounds {
-        let figures = measure(scratch.path(), &raw, bytes, args.payload as usize)?;
+        let raw_first = round % 2 == 1;
+        let payload = args.payload as usize;
+        let figures = measure(scratch.path(), &raw, bytes, payload, raw_first)?;
         println!(
             "round {round}: raw {:.0} MB/s (small pages {:.0}), journal {:.0} MB/s ({:.3}), hash {:.0}, verify {:.0}, replay {:.1} M messages/s",
             figures.raw_bytes_per_second / 1e6,
@@ -185,20 +189,30 @@ fn hash_bytes_per_second(threads: usize) -> f64 {
     per_second((threads * BLOCKS * BLOCK_BYTES) as f64, started)
 }
 
-fn measure(scratch: &Path, raw: &RawWrite, bytes: u64, payload: usize) -> Result<Figures> {
+/// Bytes a second of raw writes, and of the same from small pages.
+fn write_raw(scratch: &Path, raw: &RawWrite, bytes: u64) -> Result<(f64, f64)> {
     settle(scratch)?;
-    let raw_bytes_per_second = raw.bytes_per_second(scratch, bytes)?;
+    let best = raw.bytes_per_second(scratch, bytes)?;
     let ordinary = RawWrite {
         huge_pages: false,
         ..*raw
     };
-    let raw_small_pages_bytes_per_second = match raw.huge_pages {
+    let small_pages = match raw.huge_pages {
         true => ordinary.bytes_per_second(scratch, bytes)?,
-        false => raw_bytes_per_second,
+        false => best,
     };
-    settle(scratch)?;
+    Ok((best, small_pages))
+}
 
-    let journal = scratch.join("journal");
+/// Bytes a second of so many frames, written to a new journal.
+fn write_journal(
+    scratch: &Path,
+    journal: &Path,
+    raw: &RawWrite,
+    frames: u64,
+    payload: usize,
+) -> Result<f64> {
+    settle(scratch)?;
     // Block size and depth as they are best for the disk: the same for both.
     let config = JournalConfig {
         block_bytes: raw.block_bytes,
@@ -209,9 +223,7 @@ fn measure(scratch: &Path, raw: &RawWrite, bytes: u64, payload: usize) -> Result
         ..JournalConfig::default()
     };
     let identity = JournalIdentity::new("bench", 1, 1)?;
-    let frame_bytes = 32 + payload.next_multiple_of(8);
-    let frames = bytes / frame_bytes as u64;
-    let mut writer = JournalWriter::open(&journal, &identity, 1, &Dictionary::default(), &config)?;
+    let mut writer = JournalWriter::open(journal, &identity, 1, &Dictionary::default(), &config)?;
     let descriptor = FrameHeader::descriptor_word(7, 1, payload, Flags::NONE);
     let content = vec![9_u8; payload];
     let started = Instant::now();
@@ -222,7 +234,34 @@ fn measure(scratch: &Path, raw: &RawWrite, bytes: u64, payload: usize) -> Result
         }
     }
     writer.finish()?;
-    let journal_bytes_per_second = per_second((frames * frame_bytes as u64) as f64, started);
+    Ok(per_second((frames * frame_bytes(payload)) as f64, started))
+}
+
+/// Bytes of a frame on disk.
+fn frame_bytes(payload: usize) -> u64 {
+    (32 + payload.next_multiple_of(8)) as u64
+}
+
+fn measure(
+    scratch: &Path,
+    raw: &RawWrite,
+    bytes: u64,
+    payload: usize,
+    raw_first: bool,
+) -> Result<Figures> {
+    let journal = scratch.join("journal");
+    let frames = bytes / frame_bytes(payload);
+    let write_raw = || write_raw(scratch, raw, bytes);
+    let write_journal = || write_journal(scratch, &journal, raw, frames, payload);
+    let (raw_rates, journal_bytes_per_second) = if raw_first {
+        let raw_rates = write_raw()?;
+        (raw_rates, write_journal()?)
+    } else {
+        let journal_rate = write_journal()?;
+        (write_raw()?, journal_rate)
+    };
+    let (raw_bytes_per_second, raw_small_pages_bytes_per_second) = raw_rates;
+    settle(scratch)?;
 
     let hash_threads_bytes_per_second = hash_bytes_per_second(verify_threads());
     let hash_bytes_per_second = hash_bytes_per_second(1);
