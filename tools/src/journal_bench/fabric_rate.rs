@@ -36,11 +36,7 @@ pub struct RateReport {
 /// Publishes `rate` messages a second for `seconds`: producer and sequencer in turn on one
 /// thread, the journal on another.
 pub fn run(directory: &Path, rate: u64, seconds: u64) -> Result<RateReport> {
-    let shared = Path::new("/dev/shm");
-    let place = tempfile::Builder::new()
-        .prefix("selvedge-bench-")
-        .tempdir_in(if shared.is_dir() { shared } else { directory })
-        .map_err(ToolError::host("make a directory for the fabric"))?;
+    let place = super::fabric_place(directory)?;
     let mut config = FabricConfig::new("bench").in_directory(place.path());
     config.pages = selvedge_fabric::memory::Pages::Small;
     // Deep enough to bridge a thread's wait for a core.

@@ -7,6 +7,7 @@
 //! the other leaves behind: what the disk has cached or is still busy with.
 
 mod fabric_rate;
+mod hop;
 mod raw;
 
 use crate::error::{Result, ToolError};
@@ -43,7 +44,7 @@ pub struct JournalBenchArgs {
     /// Messages a second through a whole fabric with a journal, to count how often it waits.
     #[arg(long, default_value_t = 1_000_000)]
     fabric_rate: u64,
-    /// Seconds of that; 0 for none.
+    /// Seconds of that, and then the sequenced hop with a journal and without; 0 for neither.
     #[arg(long, default_value_t = 3)]
     fabric_seconds: u64,
     /// Print one JSON object as the last line.
@@ -67,6 +68,10 @@ struct Figures {
     verify_bytes_per_second: f64,
     replay_messages_per_second: f64,
     held_back: u64,
+    /// Median of the sequenced hop, nanoseconds; 0 where it was not measured.
+    hop_ns: f64,
+    /// The same with a journal on the fabric.
+    hop_with_journal_ns: f64,
 }
 
 /// Runs `bench journal`.
@@ -127,6 +132,22 @@ pub fn run(args: &JournalBenchArgs) -> Result<()> {
             report.held_back
         }
     };
+    let hops = match args.fabric_seconds {
+        0 => None,
+        _ => hop::run(scratch.path())?,
+    };
+    if let Some(hops) = &hops {
+        println!(
+            "sequenced hop: p50 {:.0} ns, with a journal on the fabric {:.0} ns ({:+.1} %){}",
+            hops.alone_ns,
+            hops.with_journal_ns,
+            100.0 * (hops.with_journal_ns / hops.alone_ns - 1.0),
+            match hops.spare_core {
+                true => "",
+                false => "; two cores spin and no third is free: the journal takes turns with them",
+            }
+        );
+    }
     let figures = Figures {
         raw_bytes_per_second: median(|figures| figures.raw_bytes_per_second),
         raw_small_pages_bytes_per_second: median(|figures| {
@@ -139,6 +160,8 @@ pub fn run(args: &JournalBenchArgs) -> Result<()> {
         verify_bytes_per_second: median(|figures| figures.verify_bytes_per_second),
         replay_messages_per_second: median(|figures| figures.replay_messages_per_second),
         held_back,
+        hop_ns: hops.as_ref().map_or(0.0, |hops| hops.alone_ns),
+        hop_with_journal_ns: hops.as_ref().map_or(0.0, |hops| hops.with_journal_ns),
     };
     println!(
         "median: ratio to raw {:.3}, to raw from small pages {:.3}, verify {:.3} of hashing on one core",
@@ -152,6 +175,15 @@ pub fn run(args: &JournalBenchArgs) -> Result<()> {
         println!("{text}");
     }
     Ok(())
+}
+
+/// A directory for a fabric: in shared memory where there is some, else in `otherwise`.
+fn fabric_place(otherwise: &Path) -> Result<tempfile::TempDir> {
+    let shared = Path::new("/dev/shm");
+    tempfile::Builder::new()
+        .prefix("selvedge-bench-")
+        .tempdir_in(if shared.is_dir() { shared } else { otherwise })
+        .map_err(ToolError::host("make a directory for the fabric"))
 }
 
 fn per_second(amount: f64, since: Instant) -> f64 {
@@ -302,5 +334,7 @@ fn measure(
         verify_bytes_per_second,
         replay_messages_per_second,
         held_back: 0,
+        hop_ns: 0.0,
+        hop_with_journal_ns: 0.0,
     })
 }
