@@ -100,15 +100,16 @@ impl Scenario for RawWord {
 
 impl RawWord {
     /// Lets `play` bounce the word when it likes: each call of what it is given sends the word and
-    /// comes back when the word has. As for every ratio, without a pause between two looks.
+    /// comes back when the word has. With a pause between two looks, as the messages are waited for:
+    /// it makes the word faster, too.
     pub fn at_will(
         cores: CorePair,
         play: impl FnOnce(&mut dyn FnMut() -> Result<()>) -> Result<()>,
     ) -> Result<()> {
-        with_ball(cores, "raw-word", false, |ball| {
+        with_ball(cores, "raw-word", true, |ball| {
             let mut sent = 1;
             play(&mut || {
-                throw(ball, sent, false)?;
+                throw(ball, sent, true)?;
                 sent += 2;
                 Ok(())
             })

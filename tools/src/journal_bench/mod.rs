@@ -24,7 +24,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// Bytes of staging: what arrives while a sync takes its time on a busy host.
-const STAGING_BYTES: usize = 256 << 20;
+const STAGING_BYTES: usize = 512 << 20;
 
 /// Options of `bench journal`.
 #[derive(Args, Clone, Debug)]
