@@ -59,6 +59,7 @@ impl Producer {
                 writer.shape().capacity() as usize,
             ),
             inline_bytes: fabric.control().inline_bytes(),
+            // Of 0, for none, a mask that no sequence passes.
             stamp_mask: stamp.alone.wrapping_sub(1),
             run_stamp_mask: stamp.in_runs.wrapping_sub(1),
             ticks: fabric.control().tick_source(),

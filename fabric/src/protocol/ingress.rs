@@ -209,12 +209,6 @@ pub struct WriteRun<'a> {
 }
 
 impl<'a> WriteRun<'a> {
-    /// The source sequence of the message that will be written next.
-    #[inline(always)]
-    pub fn next(&self) -> u64 {
-        self.next
-    }
-
     /// How many messages may still be written.
     #[inline(always)]
     pub fn room(&self) -> u64 {
@@ -238,7 +232,7 @@ impl<'a> WriteRun<'a> {
         let ahead = (AHEAD as usize) << self.shape.slot_shift;
         for _ in 0..count {
             let slot = self.slot;
-            // SAFETY: as for any masked index.
+            // SAFETY: a masked index; the writer's `new` checked that the ring lies inside the words.
             unsafe {
                 self.slots
                     .expect_write((slot + ahead) & (self.shape.words() - 1));
@@ -509,5 +503,27 @@ mod tests {
                 assert!(!reader.ready());
             }
         }
+    }
+
+    #[test]
+    fn what_was_written_before_a_panic_is_sent_and_no_more() {
+        let shape = RingShape::new(8, 8).expect("powers of two");
+        let slots = Words::private(shape.words());
+        let mut writer = IngressWriter::new(slots.clone(), shape, 1).expect("they hold the ring");
+        let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            writer.run().group(5, |_, _, message| {
+                assert!(message < 3, "the third cannot be written");
+                (100 * message, 0)
+            });
+        }));
+        assert!(panicked.is_err());
+        assert_eq!(writer.next(), 3);
+        let mut reader = IngressReader::new(slots, shape, 1).expect("they hold the ring");
+        for message in 1..3 {
+            assert!(reader.ready());
+            assert_eq!(reader.word(1), 100 * message);
+            reader.advance();
+        }
+        assert!(!reader.ready());
     }
 }

@@ -9,12 +9,15 @@ use selvedge_fabric::agent::{Agent, Progress};
 use selvedge_fabric::host::IdleStrategy;
 use selvedge_fabric::{Fabric, FabricConfig, Start};
 use selvedge_journal::{JournalAgent, JournalConfig};
+use selvedge_measure::child::Spin;
 use selvedge_measure::cores::{CorePair, cores_at_start, keep_off, pin, unpin};
+use selvedge_measure::samples::{RoundTrips, median};
 use selvedge_sequencer::{Sequencer, SequencerConfig};
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Rounds, with and without.
 const ROUNDS: usize = 7;
@@ -32,9 +35,6 @@ pub struct HopReport {
     pub spare_core: bool,
 }
 
-/// Looks for an answer between two looks at whether anybody is left to give it.
-const LOOKS: u64 = 1 << 20;
-
 /// Measures both. `None` where there are not two cores.
 pub fn run(directory: &Path) -> Result<Option<HopReport>> {
     let Ok(cores) = CorePair::choose() else {
@@ -43,23 +43,20 @@ pub fn run(directory: &Path) -> Result<Option<HopReport>> {
     let (mut alone, mut with_journal) = (Vec::new(), Vec::new());
     for round in 0..ROUNDS {
         for turn in 0..2 {
-            if (round + turn) % 2 == 0 {
-                alone.push(hop(cores, None)?);
+            let journaled = (round + turn) % 2 == 1;
+            let hops = if journaled {
+                &mut with_journal
             } else {
-                with_journal.push(hop(cores, Some(directory))?);
-            }
+                &mut alone
+            };
+            hops.push(hop(cores, directory, journaled)?);
         }
     }
     Ok(Some(HopReport {
-        alone_ns: median(&mut alone),
-        with_journal_ns: median(&mut with_journal),
+        alone_ns: median(&alone),
+        with_journal_ns: median(&with_journal),
         spare_core: cores_at_start().len() > 2,
     }))
-}
-
-fn median(all: &mut [f64]) -> f64 {
-    all.sort_by(f64::total_cmp);
-    all.get(all.len() / 2).copied().unwrap_or(0.0)
 }
 
 /// A thread that does an agent's work until it is told to stop.
@@ -76,10 +73,6 @@ impl Working {
         Ok(Working { thread })
     }
 
-    fn has_ended(&self) -> bool {
-        self.thread.is_finished()
-    }
-
     fn end(self, what: &str) -> Result<()> {
         self.thread
             .join()
@@ -87,103 +80,94 @@ impl Working {
     }
 }
 
-/// The median of one hop through a fabric of its own, journaled into `journal`.
-fn hop(cores: CorePair, journal: Option<&Path>) -> Result<f64> {
-    static DRAIN: AtomicBool = AtomicBool::new(false);
-    DRAIN.store(false, Ordering::Relaxed);
-    let place = super::fabric_place(journal.unwrap_or(Path::new(".")))?;
+/// The median of one hop through a fabric of its own, which is journaled into `directory` or not.
+fn hop(cores: CorePair, directory: &Path, journaled: bool) -> Result<f64> {
+    let place = super::fabric_place(directory)?;
     let fabric = Fabric::create(&FabricConfig::new("bench").in_directory(place.path()))?;
-    let sequenced = fabric.clone();
-    let sequencer = Working::start("sequencer", move || {
-        // The conductor's thread inherits where it may run.
-        keep_off(cores_at_start(), &[cores.near, cores.far], cores.far)?;
-        let mut sequencer = Sequencer::start(&sequenced, &SequencerConfig::default())?;
-        pin(cores.far)?;
-        while !sequencer.ended() {
-            if sequencer.do_work()? == 0 {
-                IdleStrategy::default().idle(0);
-                if DRAIN.load(Ordering::Relaxed) {
-                    sequencer.drain();
-                }
-            }
-        }
-        Ok(())
+    let drain = Arc::new(AtomicBool::new(false));
+    let sequencer = Working::start("sequencer", {
+        let (fabric, drain) = (fabric.clone(), Arc::clone(&drain));
+        move || sequence(&fabric, cores, &drain)
     })?;
-    let mut journaling = None;
-    if let Some(directory) = journal {
-        let directory = directory.join("hop");
-        let _ = std::fs::remove_dir_all(&directory);
-        let journaled = fabric.clone();
-        journaling = Some(Working::start("journal", move || {
-            keep_off(cores_at_start(), &[cores.near, cores.far], cores.far)?;
-            let config = JournalConfig::default();
-            let mut agent = JournalAgent::new(&journaled, &directory, &config)?;
-            let mut idle_cycles = 0;
-            loop {
-                match agent.do_work().map_err(ToolError::role("journal"))? {
-                    Progress::Finished => return Ok(()),
-                    Progress::Worked => idle_cycles = 0,
-                    Progress::Idle => {
-                        IdleStrategy::Park.idle(idle_cycles);
-                        idle_cycles += 1;
-                    }
-                }
-            }
-        })?);
-    }
-    let all_work = || {
-        !sequencer.has_ended()
-            && journaling
-                .as_ref()
-                .is_none_or(|journal| !journal.has_ended())
+    let journal = if journaled {
+        let (fabric, journal) = (fabric.clone(), directory.join("hop"));
+        // That of the round before.
+        let _ = std::fs::remove_dir_all(&journal);
+        let record = move || record(&fabric, cores, &journal);
+        Some(Working::start("journal", record)?)
+    } else {
+        None
     };
-    let measured = round_trips(&fabric, cores, all_work);
-    DRAIN.store(true, Ordering::Relaxed);
-    unpin()?;
+    let measured = round_trips(&fabric, cores);
+    drain.store(true, Ordering::Relaxed);
     let ended = sequencer.end("run the sequencer");
-    let journaled = journaling.map_or(Ok(()), |journal| journal.end("run the journal"));
+    let recorded = journal.map_or(Ok(()), |journal| journal.end("run the journal"));
+    unpin()?;
+    // Who ended early is why nobody answered.
+    ended.and(recorded)?;
     let hop = measured?;
-    ended.and(journaled)?;
     drop(fabric);
     Fabric::remove_in(place.path(), "bench", true)?;
     Ok(hop)
 }
 
-/// Publishes and waits for one's own message, again and again: the median, by half. An error of
-/// who no longer works is told by its thread.
-fn round_trips(fabric: &Fabric, cores: CorePair, all_work: impl Fn() -> bool) -> Result<f64> {
+fn sequence(fabric: &Fabric, cores: CorePair, drain: &AtomicBool) -> Result<()> {
+    // The conductor's thread inherits where it may run.
+    keep_off(cores_at_start(), &[cores.near, cores.far], cores.far)?;
+    let mut sequencer = Sequencer::start(fabric, &SequencerConfig::default())?;
+    pin(cores.far)?;
+    while !sequencer.ended() {
+        if sequencer.do_work()? == 0 {
+            IdleStrategy::default().idle(0);
+            if drain.load(Ordering::Relaxed) {
+                sequencer.drain();
+            }
+        }
+    }
+    Ok(())
+}
+
+fn record(fabric: &Fabric, cores: CorePair, directory: &Path) -> Result<()> {
+    keep_off(cores_at_start(), &[cores.near, cores.far], cores.far)?;
+    let mut agent = JournalAgent::new(fabric, directory, &JournalConfig::default())?;
+    let mut idle_cycles = 0;
+    loop {
+        match agent.do_work().map_err(ToolError::role("journal"))? {
+            Progress::Finished => return Ok(()),
+            Progress::Worked => idle_cycles = 0,
+            Progress::Idle => {
+                IdleStrategy::Park.idle(idle_cycles);
+                idle_cycles += 1;
+            }
+        }
+    }
+}
+
+/// Publishes and waits for one's own message, again and again: the median, by half.
+fn round_trips(fabric: &Fabric, cores: CorePair) -> Result<f64> {
     let mut producer = fabric.producer("bench").message::<Filler>().attach()?;
     let mut consumer = fabric.consumer("bench").start(Start::Latest).attach()?;
     pin(cores.near)?;
-    let mut trips = hdrhistogram::Histogram::<u64>::new_with_bounds(1, 1_000_000_000, 3)
-        .map_err(|error| ToolError::host("make a histogram")(std::io::Error::other(error)))?;
     let mut message = Filler {
         number: 0,
         rest: [0; 24],
     };
-    let started = Instant::now();
-    while started.elapsed() < DURATION + DURATION / 4 {
-        message.number += 1;
-        let sent = Instant::now();
+    let trips = RoundTrips::measure(DURATION / 4, DURATION, |number| {
+        message.number = number;
         producer.publish(&message)?;
-        let (mut seen, mut looks) = (0, 0_u64);
-        while seen != message.number {
+        let mut spin = Spin::new("the message to come back from the stream");
+        let mut seen = 0;
+        while seen != number {
             let frames = consumer.poll(64, |frame| {
                 if let Some(message) = frame.get::<Filler>() {
                     seen = message.number;
                 }
             })?;
             if frames == 0 {
-                IdleStrategy::default().idle(0);
-                looks += 1;
-                if looks.is_multiple_of(LOOKS) && !all_work() {
-                    return Ok(0.0);
-                }
+                spin.pause()?;
             }
         }
-        if started.elapsed() > DURATION / 4 {
-            trips.saturating_record(sent.elapsed().as_nanos() as u64);
-        }
-    }
-    Ok(trips.value_at_quantile(0.5) as f64 / 2.0)
+        Ok(())
+    })?;
+    Ok(trips.hop().p50)
 }

@@ -18,6 +18,7 @@ use selvedge_journal::{
     Append, Dictionary, JournalConfig, JournalIdentity, JournalReader, JournalWriter, SyncPolicy,
     VerifyOptions, verify, verify_threads,
 };
+use selvedge_measure::samples::median;
 use serde::Serialize;
 use std::hint::black_box;
 use std::path::{Path, PathBuf};
@@ -112,11 +113,7 @@ pub fn run(args: &JournalBenchArgs) -> Result<()> {
         );
         rounds.push(figures);
     }
-    let median = |of: fn(&Figures) -> f64| {
-        let mut all: Vec<f64> = rounds.iter().map(of).collect();
-        all.sort_by(f64::total_cmp);
-        all.get(all.len() / 2).copied().unwrap_or(0.0)
-    };
+    let median = |of: fn(&Figures) -> f64| median(&rounds.iter().map(of).collect::<Vec<f64>>());
     let held_back = match args.fabric_seconds {
         0 => 0,
         seconds => {
