@@ -7,14 +7,16 @@ use serde_json::{Map, Value, json};
 use std::fmt::Write;
 
 /// The fabric's own latencies, in the order of the table.
-const OURS: [&str; 11] = [
+const OURS: [&str; 13] = [
     "raw_paused",
     "raw_line",
+    "raw_channels",
     "ring",
     "ring_unpaused",
     "sequenced",
     "sequenced_idle_16",
     "sequenced_idle_64",
+    "sequenced_first_of_1",
     "sequenced_first_of_64",
     "sequenced_gating_1",
     "sequenced_gating_8",
@@ -78,7 +80,7 @@ pub fn latency_table(outcome: &Outcome, bold: (&str, &str)) -> String {
         .collect();
     let is_limit = |series: &Series| series.name.starts_with("raw");
     // The first message after a silence is another question: it takes no part in the contest.
-    let contends = |series: &Series| !is_limit(series) && series.name != "sequenced_first_of_64";
+    let contends = |series: &Series| !is_limit(series) && !series.name.contains("_first_of_");
     let mut best = [f64::INFINITY; 5];
     for series in rows.iter().filter(|series| contends(series)) {
         if let Some(latency) = series.median_latency() {
@@ -335,6 +337,31 @@ pub fn targets_table(targets: &[Target]) -> String {
     text
 }
 
+/// What explains the targets and is none: medians of `p50`s as ratios to each other's.
+pub fn comparisons(outcome: &Outcome) -> Vec<(&'static str, f64)> {
+    [
+        ("ring", "raw_channels", "ring p50, x raw_channels"),
+        ("sequenced", "raw_channels", "sequenced p50, x raw_channels"),
+        (
+            "sequenced_first_of_64",
+            "sequenced_first_of_1",
+            "first of 64 rings after a second, x the first of one",
+        ),
+    ]
+    .into_iter()
+    .filter_map(|(name, base, figure)| Some((figure, outcome.latency_ratio(name, base)?)))
+    .collect()
+}
+
+/// The comparisons as a table.
+pub fn comparisons_table(comparisons: &[(&str, f64)]) -> String {
+    let mut text = format!("{:<56}{:>12}\n", "for comparison", "measured");
+    for (figure, measured) in comparisons {
+        let _ = writeln!(text, "{figure:<56}{measured:>12.3}");
+    }
+    text
+}
+
 fn percentiles(latency: Percentiles) -> Value {
     serde_json::to_value(latency).unwrap_or(Value::Null)
 }
@@ -409,6 +436,11 @@ pub fn to_json(outcome: &Outcome, context: Value) -> Value {
             })
         })
         .collect();
+    let comparisons: Map<String, Value> = comparisons(outcome)
+        .into_iter()
+        .map(|(figure, measured)| (figure.to_owned(), json!(measured)))
+        .collect();
+    root.insert("comparisons".to_owned(), Value::Object(comparisons));
     root.insert("peers".to_owned(), Value::Object(peers));
     root.insert("throughput".to_owned(), Value::Object(throughput));
     root.insert(
@@ -460,6 +492,7 @@ mod tests {
             raw: series("raw", Kind::Latency, 100.0),
             series: vec![
                 series("ring", Kind::Latency, 105.0),
+                series("raw_channels", Kind::Latency, 84.0),
                 series("disruptor", Kind::Latency, 113.0),
                 broken,
                 series("ring", Kind::Throughput, 2e8),
@@ -487,6 +520,7 @@ mod tests {
             "/ratios/ring/p99",
             "/ratios/peers.disruptor/p50",
             "/ratios/throughput.ring_1024",
+            "/raw_channels/p50",
             "/rounds/latency.iceoryx2/error",
         ] {
             assert!(value.pointer(path).is_some(), "{path}");
@@ -525,5 +559,9 @@ mod tests {
         assert!(find("ring messages/s").met());
         assert!(find("payload of 1024").met());
         assert!(targets_table(&targets).contains("met"));
+        // Beside them, what they are compared with to explain them.
+        let comparisons = comparisons(&outcome());
+        assert_eq!(comparisons, [("ring p50, x raw_channels", 1.25)]);
+        assert!(comparisons_table(&comparisons).contains("1.250"));
     }
 }

@@ -5,6 +5,7 @@ use crate::disturbance::{Disturbance, Watch};
 use crate::error::{MeasureError, Result};
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::Signal;
+use selvedge_fabric::host::memory_lock::lock_memory;
 use selvedge_fabric::memory::{Access, Mapping, PageKind, RegionOptions, create_region};
 use selvedge_fabric::protocol::{AtomicU64, Ordering, Words};
 use serde::de::DeserializeOwned;
@@ -174,6 +175,8 @@ fn run_child(order: &str, roles: &[Role]) -> Result<String> {
         .find(|(name, _)| *name == order.role)
         .ok_or_else(|| MeasureError::Child(format!("it knows no role `{}`", order.role)))?;
     let control = open_control(&order.control)?;
+    // Without, measurements of what has grown cold tell of the disk where the limit is low.
+    let _ = lock_memory();
     let mut host = ChildHost {
         order,
         control,

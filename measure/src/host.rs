@@ -44,6 +44,7 @@ impl HostSettings {
         );
         host.add("clock", Clock::best().describe());
         host.add("memory", scratch::pages().1);
+        host.add_found("locked memory of this process", of_status("VmLck"));
         let governor = cores.first().map(|core| {
             read(&format!(
                 "/sys/devices/system/cpu/cpu{core}/cpufreq/scaling_governor"
@@ -98,6 +99,14 @@ impl HostSettings {
             },
         );
     }
+}
+
+/// What the kernel tells of this process under `name`.
+fn of_status(name: &str) -> String {
+    read("/proc/self/status")
+        .lines()
+        .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))
+        .map_or_else(String::new, |value| value.trim().to_owned())
 }
 
 fn read(path: &str) -> String {

@@ -756,6 +756,44 @@ fn of_frames_that_come_alone_one_in_so_many_is_timed() {
 }
 
 #[test]
+fn a_producer_that_is_read_in_runs_of_one_length_is_timed_now_and_then() {
+    const RUN: u64 = 64;
+    const RUNS: u64 = 1024;
+    for in_calls in [false, true] {
+        let mut host = Host::new();
+        let mut producer = host.producer("feed");
+        // Runs begin at the second place of each so many: none that is a multiple of anything.
+        assert_eq!(producer.next_source_sequence() % RUN, 1);
+        for run in 0..RUNS {
+            if in_calls {
+                let sent = producer.try_publish_run(RUN as usize, |index, number: &mut Number| {
+                    *number = Number::new(run * RUN + index as u64);
+                });
+                assert_eq!(sent.expect("room"), RUN as usize);
+            } else {
+                for index in 0..RUN {
+                    let number = Number::new(run * RUN + index);
+                    producer.try_publish(&number).expect("room");
+                }
+            }
+            let sequencer = host.sequencer.as_mut().expect("a running sequencer");
+            let before = sequencer.counters().messages;
+            while sequencer.counters().messages < before + RUN {
+                sequencer.do_work().expect("a duty cycle");
+            }
+        }
+        let sequencer = host.sequencer.as_ref().expect("a running sequencer");
+        let timed = sequencer.publish_to_sequenced().len();
+        // One message in 64, and by themselves one in 16.
+        let expected = if in_calls { RUNS / 64 } else { RUNS / 16 };
+        assert!(
+            (expected / 2..=expected * 2).contains(&timed),
+            "{timed} of {RUNS} runs, in calls: {in_calls}"
+        );
+    }
+}
+
+#[test]
 fn of_many_sources_the_silent_ones_are_heard_as_soon_as_they_speak() {
     const SOURCES: usize = 40;
     let mut host = Host::new();

@@ -5,6 +5,7 @@ use crate::operator::{announce, journal_directory};
 use clap::Args;
 use selvedge_fabric::host::IdleStrategy;
 use selvedge_fabric::host::affinity::pin_current_thread;
+use selvedge_fabric::host::memory_lock::lock_memory;
 use selvedge_fabric::shared::paths::base_directory;
 use selvedge_fabric::{Fabric, FabricConfig, FabricError};
 use selvedge_journal::{dismiss_follower, recovery_from};
@@ -153,6 +154,9 @@ pub fn sequencer(args: &SequencerArgs) -> Result<()> {
     } else {
         Sequencer::start(&fabric, &SequencerConfig::default())?
     };
+    if let Err(error) = lock_memory() {
+        eprintln!("note: {error}");
+    }
     eprintln!(
         "sequencing {} in epoch {} from {} on; SIGTERM drains and stops",
         args.name,

@@ -7,13 +7,14 @@ use selvedge_benches::peers::{
     RtrbThroughput, aeron_binary,
 };
 use selvedge_benches::report;
+use selvedge_fabric::host::memory_lock::lock_memory;
 use selvedge_measure::cores::{CorePair, cores_at_start};
 use selvedge_measure::host::HostSettings;
 use selvedge_measure::rounds::{RoundSettings, run_rounds};
 use selvedge_measure::scenario::{Plan, Scenario};
 use selvedge_measure::scenarios::{
-    CopyLimit, FirstAfterSilence, RawLine, RawWord, RingLatency, RingPayload, RingThroughput,
-    SequencedLatency, SequencedThroughput,
+    CopyLimit, FirstAfterSilence, RawChannels, RawLine, RawWord, RingLatency, RingPayload,
+    RingThroughput, SequencedLatency, SequencedThroughput,
 };
 use selvedge_measure::{MeasureError, Result};
 use std::io::{IsTerminal, Write};
@@ -37,7 +38,7 @@ const AERON_TERMS_KIB: [usize; 3] = [1024, 256, 16384];
 /// Measures the raw limits of two cores, this fabric and its peers in the same rounds.
 #[derive(Debug, Parser)]
 #[command(after_help = "\
-Expected time: the 7 rounds take about 6 minutes where nothing disturbs them (up to 49 measurements
+Expected time: the 7 rounds take about 7 minutes where nothing disturbs them (up to 51 measurements
 a round, each of 0.4 s and the raw limit again after it), --quick about 20 seconds. A measurement
 that is disturbed, or over which the raw limit moves, is made again, up to 4 times for either: on a
 busy host it takes five times as long and more.")]
@@ -80,12 +81,14 @@ fn scenarios(arguments: &Arguments) -> (Vec<Box<dyn Scenario>>, Vec<String>) {
     let mut all: Vec<Box<dyn Scenario>> = vec![
         Box::new(RawWord::paused()),
         Box::new(RawLine),
+        Box::new(RawChannels),
         Box::new(RingLatency::shipped()),
         Box::new(RingLatency::unpaused()),
         Box::new(SequencedLatency::plain()),
         Box::new(SequencedLatency::with_idle_rings(16)),
         Box::new(SequencedLatency::with_idle_rings(64)),
-        Box::new(FirstAfterSilence),
+        Box::new(FirstAfterSilence::of(1)),
+        Box::new(FirstAfterSilence::of(64)),
         Box::new(SequencedLatency::with_gating_consumers(1)),
         Box::new(SequencedLatency::with_gating_consumers(8)),
         Box::new(SequencedLatency::with_gating_consumers(64)),
@@ -196,7 +199,11 @@ fn run(arguments: &Arguments) -> Result<()> {
         rounds: arguments.rounds(),
         repeats: if arguments.quick { 1 } else { 4 },
     };
-    let (mut scenarios, notes) = scenarios(arguments);
+    let (mut scenarios, mut notes) = scenarios(arguments);
+    // The second processes lock theirs, too.
+    if let Err(error) = lock_memory() {
+        notes.push(format!("note: {error}"));
+    }
     let host = HostSettings::read(&[cores.near, cores.far]);
     for (name, value) in &host.settings {
         println!("{name:<40}{value}");
@@ -222,6 +229,10 @@ fn run(arguments: &Arguments) -> Result<()> {
     println!("{}", report::latency_table(&outcome, bold));
     println!("{}", report::throughput_table(&outcome, bold));
     println!("{}", report::targets_table(&report::targets(&outcome)));
+    let comparisons = report::comparisons(&outcome);
+    if !comparisons.is_empty() {
+        println!("{}", report::comparisons_table(&comparisons));
+    }
     if arguments.legend {
         println!("{}", report::legend(&outcome));
     }

@@ -1,7 +1,8 @@
-//! The host: cores, processes, time, waiting.
+//! The host: cores, memory, processes, time, waiting.
 
 pub mod affinity;
 pub mod idle;
+pub mod memory_lock;
 pub mod process;
 #[cfg(feature = "simulation")]
 pub mod simulated;

@@ -10,6 +10,7 @@ mod payload_ring;
 mod place;
 mod producer;
 mod producer_attach;
+mod stamps;
 mod start;
 
 pub use consumer::{Consumer, ConsumerBuilder, PendingConsumer};

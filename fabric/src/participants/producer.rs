@@ -3,6 +3,7 @@
 use super::handler::inside_handler;
 use super::payload_ring::PayloadRing;
 use super::producer_attach::StampEvery;
+use super::stamps::Stamps;
 use crate::error::{ClaimError, FabricError, Result};
 use crate::fabric::Fabric;
 use crate::frame::{Flags, FrameHeader, MessageType, SourceId, TopicId};
@@ -25,8 +26,10 @@ pub struct Producer {
     writer: IngressWriter,
     payload: Words,
     inline_bytes: usize,
-    stamp_mask: u64,
-    run_stamp_mask: u64,
+    stamps: Stamps,
+    stamps_in_runs: Stamps,
+    /// The next message by itself that notes its time.
+    stamp_due: u64,
     ticks: TickSource,
     checked: u64,
     topic: TopicId,
@@ -59,9 +62,9 @@ impl Producer {
                 writer.shape().capacity() as usize,
             ),
             inline_bytes: fabric.control().inline_bytes(),
-            // Of 0, for none, a mask that no sequence passes.
-            stamp_mask: stamp.alone.wrapping_sub(1),
-            run_stamp_mask: stamp.in_runs.wrapping_sub(1),
+            stamps: Stamps::one_in(stamp.alone),
+            stamps_in_runs: Stamps::one_in(stamp.in_runs),
+            stamp_due: Stamps::one_in(stamp.alone).from(writer.next()),
             ticks: fabric.control().tick_source(),
             // What the first message will most likely be: not even that one is looked up.
             checked: schemas
@@ -248,7 +251,8 @@ impl Producer {
         if let Some(position) = tail.position {
             self.commit_external(position, tail.length);
         }
-        let ticks = if source_sequence & self.stamp_mask == 0 {
+        let ticks = if source_sequence >= self.stamp_due {
+            self.stamp_due = self.stamps.from(source_sequence + 1);
             self.ticks.now()
         } else {
             0
@@ -314,7 +318,8 @@ impl Producer {
             }
             let descriptor =
                 FrameHeader::descriptor_word(M::TYPE, self.topic, size_of::<M>(), Flags::NONE);
-            let (stamp_mask, source) = (self.run_stamp_mask, self.ticks);
+            let (stamp_mask, stamp_place) = self.stamps_in_runs.in_call(self.writer.next());
+            let source = self.ticks;
             let mut run = self.writer.run();
             while sent < count && run.room() > 0 {
                 run.group((count - sent) as u64, |slots, slot, source_sequence| {
@@ -326,7 +331,7 @@ impl Producer {
                         unsafe { &mut *slots.pointer(slot + INGRESS_HEADER_WORDS).cast::<M>() };
                     write(sent, message);
                     sent += 1;
-                    let ticks = if source_sequence & stamp_mask == 0 {
+                    let ticks = if source_sequence & stamp_mask == stamp_place {
                         source.now()
                     } else {
                         0

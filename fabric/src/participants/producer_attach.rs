@@ -20,7 +20,9 @@ use std::time::{Duration, Instant};
 /// Lines of a page at which slots may begin.
 const RING_COLOURS: u64 = 64;
 
-/// Of how many messages one notes when it was published: powers of two, or 0 for none.
+/// Of how many messages one notes when it was published: powers of two, or 0 for none. See [`Stamps`].
+///
+/// [`Stamps`]: super::stamps::Stamps
 #[derive(Clone, Copy, Debug)]
 pub(super) struct StampEvery {
     pub(super) alone: u64,
@@ -94,8 +96,8 @@ impl ProducerBuilder {
         self
     }
 
-    /// Notes the time of publishing in every `n`th message (a power of two; unless said 16, and 64
-    /// in runs), for the publish-to-sequenced latency. One reading of the tick counter each; 0:
+    /// Notes the time of publishing in one of `n` messages (a power of two; unless said 16, and 64
+    /// in runs; which of them changes), for the publish-to-sequenced latency. One reading of the tick counter each; 0:
     /// never, as in a fabric that records no latency unless said.
     pub fn stamp_every(mut self, n: u64) -> Self {
         self.stamp = StampEvery::both(n);

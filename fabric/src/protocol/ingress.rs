@@ -177,6 +177,9 @@ pub const GROUP: u64 = 8;
 /// How many places ahead of the message being written in a run lines are asked for.
 pub const AHEAD: u64 = 16;
 
+/// How many places ahead of the message being read in a run lines are asked for.
+pub const READ_AHEAD: u64 = 32;
+
 impl IngressWriter {
     /// Publishes a run of messages with everything at hand in registers.
     #[inline(always)]
@@ -400,6 +403,17 @@ impl<'a> IngressRun<'a> {
         // SAFETY: a masked slot index; the reader's `new` checked that every slot lies inside the
         // words.
         unsafe { self.slots.from(self.shape.slot(self.next + ahead)) }
+    }
+
+    /// Asks for the line of the message `ahead` places after the next, to be read soon: within a run,
+    /// so that the fetching of many lines overlaps. Not after a message that comes alone: its writer
+    /// would have to call the line back in.
+    #[inline(always)]
+    pub fn expect(&self, ahead: u64) {
+        // SAFETY: as in `slot`.
+        unsafe {
+            self.slots.expect_read(self.shape.slot(self.next + ahead));
+        }
     }
 
     /// Goes `count` messages on.

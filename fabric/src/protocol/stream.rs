@@ -18,7 +18,7 @@
 //!   ring positions have the same kind of bound.
 
 use super::epoch::{EpochCell, EpochWord};
-use super::ingress::RingShape;
+use super::ingress::{READ_AHEAD, RingShape};
 use super::ordering::{SyncPoint, acquire, fence, release};
 use super::sync::Ordering;
 use super::words::{View, Words};
@@ -332,6 +332,8 @@ pub struct StreamReader {
     slots: Words,
     shape: RingShape,
     epoch: EpochWord,
+    /// The publication word of sequence 0.
+    tag: u64,
     next: u64,
     end: u64,
 }
@@ -350,7 +352,7 @@ pub enum Ready {
 
 impl StreamReader {
     /// A reader at `next` in the ring of `epoch`, which ends at `closed_at` if it has ended.
-    /// `None` where the words do not hold the ring.
+    /// `None` where the words do not hold the ring, or no sequence is that large.
     pub fn new(
         slots: Words,
         shape: RingShape,
@@ -358,10 +360,11 @@ impl StreamReader {
         next: u64,
         closed_at: Option<u64>,
     ) -> Option<Self> {
-        shape.fits(&slots).then_some(StreamReader {
+        (shape.fits(&slots) && next <= MAX_SEQUENCE).then_some(StreamReader {
             slots,
             shape,
             epoch,
+            tag: FrameHeader::publication_word(epoch.tag(), 0),
             next,
             end: closed_at.unwrap_or(u64::MAX),
         })
@@ -385,19 +388,24 @@ impl StreamReader {
     }
 
     /// Whether `sequence` is published in this epoch's ring.
-    #[inline(always)]
     pub fn published(&self, sequence: u64) -> bool {
+        sequence <= MAX_SEQUENCE && self.holds(sequence)
+    }
+
+    /// The same of a possible sequence: the reader's own, or one after a published one. Beyond the
+    /// largest the word would be another epoch's.
+    #[inline(always)]
+    fn holds(&self, sequence: u64) -> bool {
         // SAFETY: a masked slot index; `new` checked that every slot lies inside the words.
         let word = unsafe { self.slots.at(self.shape.slot(sequence)) };
         // Pairs with the release in `StreamWriter::publish`.
-        word.load(acquire(SyncPoint::StreamAcquire))
-            == FrameHeader::publication_word(self.epoch.tag(), sequence)
+        word.load(acquire(SyncPoint::StreamAcquire)) == self.tag | sequence
     }
 
     /// Whether `sequence` was published in this epoch's ring, even if a later lap has been written
     /// over it since: a slot's words only ever grow within an epoch.
     fn was_published(&self, sequence: u64) -> bool {
-        // SAFETY: as in `published`.
+        // SAFETY: as in `holds`.
         let word = unsafe { self.slots.at(self.shape.slot(sequence)) };
         // Pairs with the release in `StreamWriter::publish`.
         let found = word.load(acquire(SyncPoint::StreamAcquire));
@@ -410,8 +418,13 @@ impl StreamReader {
     pub fn ready(&self, limit: u64, current: &EpochCell) -> Ready {
         let limit = limit.min(self.end - self.next);
         let mut count = 0;
-        while count < limit && self.published(self.next + count) {
-            count += 1;
+        if limit > 0 && self.holds(self.next) {
+            // Most often it is alone.
+            count = if limit > 1 && self.holds(self.next + 1) {
+                self.run_length(limit)
+            } else {
+                1
+            };
         }
         if self.end == u64::MAX {
             // The check that makes takeover safe: the epoch, loaded after the publication words.
@@ -426,6 +439,21 @@ impl StreamReader {
         } else {
             Ready::Frames(count)
         }
+    }
+
+    /// How many frames, at most `limit`, are published, of which the first two are.
+    #[inline(never)]
+    fn run_length(&self, limit: u64) -> u64 {
+        let mut count = 2;
+        while count < limit && self.holds(self.next + count) {
+            count += 1;
+            // More will follow: the fetching of many lines overlaps. Not for a frame that comes alone:
+            // its writer would have to call the lines back in.
+            let ahead = self.shape.slot(self.next + count + READ_AHEAD);
+            // SAFETY: a masked slot index, as in `holds`.
+            unsafe { self.slots.view().expect_read(ahead) };
+        }
+        count
     }
 
     /// Word `index` of the slot `ahead` places after the reader's. `index` is cut to the slot.
@@ -460,9 +488,9 @@ impl StreamReader {
         self.next += count;
     }
 
-    /// Goes to `sequence`, in this ring.
+    /// Goes to `sequence`, in this ring; to the largest possible one where it is larger.
     pub fn seek(&mut self, sequence: u64) {
-        self.next = sequence;
+        self.next = sequence.min(MAX_SEQUENCE);
     }
 }
 
@@ -479,4 +507,30 @@ pub fn scan_end(reader: &StreamReader, from: u64) -> u64 {
         sequence += 1;
     }
     sequence
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sequence_that_cannot_be_is_not_taken_for_another_epochs() {
+        let shape = RingShape::new(8, 8).expect("powers of two");
+        let slots = Words::private(shape.words());
+        let bound = OverwriteBound::new(Words::private(2)).expect("two words");
+        let epoch = EpochWord::new(3, 0);
+        let mut writer = StreamWriter::new(slots.clone(), shape, epoch, bound, 5).expect("a ring");
+        writer.extend(None);
+        writer.publish(0, 0, 0, 0, |_| 0);
+        let of = |epoch, next| StreamReader::new(slots.clone(), shape, epoch, next, None);
+        assert!(of(epoch, 5).is_some_and(|reader| reader.published(5)));
+        // In one word with the epoch before it would read as sequence 5 of this one.
+        let before = EpochWord::new(2, 0);
+        let beyond = MAX_SEQUENCE + 1 + 5;
+        let mut reader = of(before, 5).expect("a ring");
+        assert!(!reader.published(5) && !reader.published(beyond));
+        reader.seek(beyond);
+        assert_eq!(reader.next(), MAX_SEQUENCE);
+        assert!(of(before, beyond).is_none());
+    }
 }

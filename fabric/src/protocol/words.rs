@@ -57,6 +57,23 @@ mod shared {
             }
         }
 
+        /// Asks for the line of the word at `index`, to be read soon. Changes nothing.
+        ///
+        /// # Safety
+        ///
+        /// `index` must be below the count of the words.
+        #[inline(always)]
+        pub unsafe fn expect_read(self, index: usize) {
+            debug_assert!(index < self.count);
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: the caller guarantees that the word is there. The instruction is a hint that
+            // changes nothing and cannot fault.
+            unsafe {
+                use core::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+                _mm_prefetch::<_MM_HINT_T0>(self.first.add(index).cast());
+            }
+        }
+
         /// The address of the word at `index`, for in-place access to a payload.
         ///
         /// # Safety
@@ -225,6 +242,13 @@ mod shared {
         ///
         /// As in the product.
         pub unsafe fn expect_write(self, _: usize) {}
+
+        /// A hint that a model has no use for.
+        ///
+        /// # Safety
+        ///
+        /// As in the product.
+        pub unsafe fn expect_read(self, _: usize) {}
 
         /// The word at `index`.
         ///

@@ -32,11 +32,14 @@ pub(crate) use latency::take as one_way;
 
 use crate::cores::cores_at_start;
 use crate::error::Result;
+use selvedge_fabric::host::memory_lock::lock_memory;
 
 /// Measures what was asked for and writes the report. To be called from a `main` that began with
 /// [`crate::maybe_run_child`].
 pub fn run(arguments: &BenchArgs) -> Result<()> {
     cores_at_start();
+    // The report tells how much is locked.
+    let _ = lock_memory();
     match &arguments.what {
         What::Latency(common) => latency::run(common),
         What::Sequenced(common) => sequenced::run(common),

@@ -7,7 +7,7 @@ use selvedge_fabric::memory::{Access, Mapping};
 use selvedge_fabric::message::Message;
 use selvedge_fabric::protocol::epoch::EpochWord;
 use selvedge_fabric::protocol::ingress::{
-    Consumed, INGRESS_HEADER_WORDS, IngressReader, RingShape,
+    Consumed, INGRESS_HEADER_WORDS, IngressReader, READ_AHEAD, RingShape,
 };
 use selvedge_fabric::protocol::{Ordering, Words};
 use selvedge_fabric::shared::paths::source_ring;
@@ -81,6 +81,9 @@ impl BareRing {
         let mut taken = 0;
         let mut run = self.reader.run();
         while taken < limit && run.ready(0) {
+            if taken > 0 {
+                run.expect(READ_AHEAD);
+            }
             let slot = run.slot(0);
             // SAFETY: a slot has a descriptor and, behind it, room for a `Line`.
             let word = |index: usize| unsafe { slot.at(index) }.load(Ordering::Relaxed);

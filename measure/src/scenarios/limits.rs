@@ -33,7 +33,7 @@ const CLOCK_EVERY: u64 = 32;
 const WRITTEN_AT: usize = 0;
 const TAKEN_AT: usize = 32;
 
-fn shared(directory: &Path, name: &str, bytes: usize, create: bool) -> Result<Words> {
+pub(super) fn shared(directory: &Path, name: &str, bytes: usize, create: bool) -> Result<Words> {
     let path = directory.join(name);
     let mapping = if create {
         let options = RegionOptions {

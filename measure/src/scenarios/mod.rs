@@ -4,6 +4,7 @@ mod bare_ring;
 mod limits;
 mod messages;
 mod payloads;
+mod raw_channels;
 mod ring;
 mod sequenced;
 mod sequencer_process;
@@ -13,6 +14,7 @@ pub use bare_ring::BareRing;
 pub use limits::{CopyLimit, RawLine, RawWord};
 pub use messages::{BYTES_TYPE, Line, bytes_schema, sum_words};
 pub use payloads::RingPayload;
+pub use raw_channels::RawChannels;
 pub(crate) use ring::{PING, PONG, RUN, admit, stepped_sequencer};
 pub use ring::{RingLatency, RingThroughput};
 pub use sequenced::{SequencedLatency, SequencedThroughput};
@@ -25,6 +27,7 @@ use crate::child::Role;
 pub(crate) const ROLES: &[Role] = &[
     ("raw-word", limits::answer_word),
     ("raw-line", limits::answer_line),
+    ("raw-channels", raw_channels::answer),
     ("copy", limits::take_copies),
     ("ring-answer", ring::answer),
     ("ring-take", ring::take),

@@ -7,6 +7,7 @@ use selvedge_fabric::Fabric;
 use selvedge_fabric::agent::{Agent, Progress};
 use selvedge_fabric::host::IdleStrategy;
 use selvedge_fabric::host::affinity::pin_current_thread;
+use selvedge_fabric::host::memory_lock::lock_memory;
 use selvedge_journal::{
     JournalAgent, JournalConfig, Signer, SyncPolicy, WhenStopped, is_roll_interval,
 };
@@ -110,6 +111,9 @@ pub(super) fn run(args: &RecordArgs) -> Result<()> {
         eprintln!("note: seals are not signed (--key; make a key with `selvedge journal keygen`)");
     }
     let mut agent = JournalAgent::new(&fabric, &args.directory, &config)?;
+    if let Err(error) = lock_memory() {
+        eprintln!("note: {error}");
+    }
     let mut idle_rounds = 0;
     let mut noted = false;
     loop {
