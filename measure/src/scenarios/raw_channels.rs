@@ -46,7 +46,7 @@ impl Scenario for RawChannels {
 
     fn describe(&self) -> String {
         format!(
-            "one word in a 64-byte line, {LINES} lines each way, waited for with a pause: the limit of whatever sends each message on a line of its own"
+            "one word in a 64-byte line, {LINES} lines each way, waited for with a pause: what sending each message on a line of its own takes"
         )
     }
 
