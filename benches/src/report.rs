@@ -521,6 +521,7 @@ mod tests {
             "/ratios/peers.disruptor/p50",
             "/ratios/throughput.ring_1024",
             "/raw_channels/p50",
+            "/comparisons/ring p50, x raw_channels",
             "/rounds/latency.iceoryx2/error",
         ] {
             assert!(value.pointer(path).is_some(), "{path}");

@@ -175,7 +175,7 @@ fn run_child(order: &str, roles: &[Role]) -> Result<String> {
         .find(|(name, _)| *name == order.role)
         .ok_or_else(|| MeasureError::Child(format!("it knows no role `{}`", order.role)))?;
     let control = open_control(&order.control)?;
-    // Without, measurements of what has grown cold tell of the disk where the limit is low.
+    // Or what has grown cold may have been paged out. Where the limit is too low, that is measured.
     let _ = lock_memory();
     let mut host = ChildHost {
         order,

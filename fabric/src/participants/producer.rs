@@ -56,15 +56,16 @@ impl Producer {
         message_limit: usize,
         stamp: StampEvery,
     ) -> Self {
+        let stamps = Stamps::one_in(stamp.alone);
         Producer {
             payload_ring: PayloadRing::new(
                 payload.count() as u64 * 8,
                 writer.shape().capacity() as usize,
             ),
             inline_bytes: fabric.control().inline_bytes(),
-            stamps: Stamps::one_in(stamp.alone),
+            stamps,
             stamps_in_runs: Stamps::one_in(stamp.in_runs),
-            stamp_due: Stamps::one_in(stamp.alone).from(writer.next()),
+            stamp_due: stamps.from(writer.next()),
             ticks: fabric.control().tick_source(),
             // What the first message will most likely be: not even that one is looked up.
             checked: schemas

@@ -21,7 +21,7 @@ const BALL_BYTES: usize = 4096;
 /// The word that ends a game.
 const STOP: u64 = u64::MAX;
 /// Words of a cache line.
-const LINE: usize = 8;
+pub(super) const LINE: usize = 8;
 
 const COPY_FILE: &str = "copy";
 /// Bytes of the buffer that payloads are copied through: as many as an ingress payload ring has.

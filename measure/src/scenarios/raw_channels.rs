@@ -1,12 +1,12 @@
-//! The limit of channels that go one way: a line for each message, written by one core and read by
-//! the other.
+//! What channels cost that go one way: a line for each message, written by one core and read by the
+//! other.
 //!
 //! The bounced word ([`super::RawWord`]) goes both ways on one line, and some processors are much
 //! faster at that: who has just read the line may own it already when it writes. A message that is
 //! to be kept until it has been read cannot be answered on its own line; the next line of a ring
 //! must be called in from the core that looks at it.
 
-use super::limits::shared;
+use super::limits::{LINE, shared};
 use crate::child::{Child, ChildHost, ChildPlace, Spin};
 use crate::cores::pin;
 use crate::disturbance::Watch;
@@ -20,9 +20,7 @@ use selvedge_fabric::protocol::{AtomicU64, Ordering, Words};
 const CHANNELS_FILE: &str = "channels";
 /// Lines of each channel: as many as an ingress ring has slots.
 const LINES: u64 = 4096;
-/// Words of a cache line.
-const LINE: u64 = 8;
-const CHANNEL_WORDS: usize = (LINES * LINE) as usize;
+const CHANNEL_WORDS: usize = LINES as usize * LINE;
 const BYTES: usize = 2 * CHANNEL_WORDS * 8;
 /// The number that ends it.
 const STOP: u64 = u64::MAX;
@@ -34,7 +32,7 @@ pub struct RawChannels;
 /// The line of message `number` of a channel.
 #[inline(always)]
 fn line(words: &Words, channel: usize, number: u64) -> &AtomicU64 {
-    let index = channel * CHANNEL_WORDS + ((number & (LINES - 1)) * LINE) as usize;
+    let index = channel * CHANNEL_WORDS + (number & (LINES - 1)) as usize * LINE;
     // SAFETY: a masked index of one of two channels, which are what the region holds.
     unsafe { words.at(index) }
 }
