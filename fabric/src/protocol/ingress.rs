@@ -172,7 +172,7 @@ impl IngressWriter {
 ///
 /// A reader that has caught up waits for the first word of the group. The lines of the others are
 /// the writer's own until they are complete, so no reader takes them away half written.
-pub const GROUP: u64 = 8;
+pub const GROUP: u64 = 16;
 
 /// How many places ahead of the message being written in a run lines are asked for.
 pub const AHEAD: u64 = 16;
@@ -254,12 +254,7 @@ impl<'a> WriteRun<'a> {
             self.next += 1;
             self.slot += self.shape.slot_words();
         }
-        if count == GROUP {
-            // Apart, so that it is unrolled.
-            self.publish_last(GROUP);
-        } else {
-            self.publish_last(count);
-        }
+        self.publish_last(count);
         count
     }
 
@@ -268,8 +263,24 @@ impl<'a> WriteRun<'a> {
     #[inline(always)]
     fn publish_last(&mut self, count: u64) {
         debug_assert!(count == self.next - self.published);
-        let mut slot = self.slot;
-        for back in 1..=count {
+        if count == GROUP {
+            // Apart, and in parts short enough for the compiler to unroll them.
+            self.publish_back_from(0, GROUP / 2);
+            self.publish_back_from(GROUP / 2, GROUP / 2);
+        } else {
+            self.publish_back_from(0, count);
+        }
+        self.published = self.next;
+        if self.slot == self.shape.words() {
+            self.slot = 0;
+        }
+    }
+
+    /// Publishes `count` messages from the one that `after` have followed, back.
+    #[inline(always)]
+    fn publish_back_from(&mut self, after: u64, count: u64) {
+        let mut slot = self.slot - ((after as usize) << self.shape.slot_shift);
+        for back in after + 1..=after + count {
             slot -= self.shape.slot_words();
             // SAFETY: as in `group`; groups end where the ring ends, so the slots of this one lie
             // below `self.slot`.
@@ -277,10 +288,6 @@ impl<'a> WriteRun<'a> {
             // Pairs with the acquire in `IngressReader::ready`.
             word.store(self.next - back, release(SyncPoint::IngressPublish));
             crash_point!("publish.in_group");
-        }
-        self.published = self.next;
-        if self.slot == self.shape.words() {
-            self.slot = 0;
         }
     }
 }
@@ -488,7 +495,7 @@ mod tests {
 
     #[test]
     fn a_run_goes_on_where_the_ring_begins_again() {
-        const CAPACITY: u64 = 8;
+        const CAPACITY: u64 = 2 * GROUP;
         for first in 1..=2 * CAPACITY {
             for count in 1..=CAPACITY {
                 let shape = RingShape::new(CAPACITY, 8).expect("powers of two");
