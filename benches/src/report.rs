@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use std::fmt::Write;
 
 /// The fabric's own latencies, in the order of the table.
-const OURS: [&str; 13] = [
+const OURS: [&str; 14] = [
     "raw_paused",
     "raw_line",
     "raw_channels",
@@ -18,6 +18,7 @@ const OURS: [&str; 13] = [
     "sequenced_idle_64",
     "sequenced_first_of_1",
     "sequenced_first_of_64",
+    "sequenced_first_of_64_warm",
     "sequenced_gating_1",
     "sequenced_gating_8",
     "sequenced_gating_64",
@@ -89,13 +90,13 @@ pub fn latency_table(outcome: &Outcome, bold: (&str, &str)) -> String {
             }
         }
     }
-    let mut text = format!("{:<24}", "one hop, ns");
+    let mut text = format!("{:<28}", "one hop, ns");
     for column in COLUMNS {
         let _ = write!(text, "{column:>10}{:>9}", "x raw");
     }
     text.push_str("   repeated/disturbed/moved\n");
     for series in rows {
-        let _ = write!(text, "{:<24}", series.name);
+        let _ = write!(text, "{:<28}", series.name);
         match (series.median_latency(), series.median_ratio()) {
             (Some(latency), Some(ratio)) => {
                 let figures = latency.values().into_iter().zip(ratio.values()).zip(best);
@@ -133,7 +134,7 @@ pub fn throughput_table(outcome: &Outcome, bold: (&str, &str)) -> String {
         .map(|best| best.rate)
         .fold(0.0, f64::max);
     let mut text = format!(
-        "{:<24}{:>14}{:>12}   best at\n",
+        "{:<28}{:>14}{:>12}   best at\n",
         "one way", "M messages/s", "GB/s"
     );
     for best in &best {
@@ -149,7 +150,7 @@ pub fn throughput_table(outcome: &Outcome, bold: (&str, &str)) -> String {
         };
         let _ = writeln!(
             text,
-            "{on}{:<24}{:>14.3}{:>12.2}{off}   {}   {}/{}/{}",
+            "{on}{:<28}{:>14.3}{:>12.2}{off}   {}   {}/{}/{}",
             best.name,
             best.rate / 1e6,
             best.rate * bytes / 1e9,
@@ -161,7 +162,7 @@ pub fn throughput_table(outcome: &Outcome, bold: (&str, &str)) -> String {
     }
     for series in outcome.series.iter().filter(|s| s.kind == Kind::Throughput) {
         if let Some(error) = &series.error {
-            let _ = writeln!(text, "{:<24}  {error}", series.name);
+            let _ = writeln!(text, "{:<28}  {error}", series.name);
         }
     }
     let sized: Vec<&Series> = outcome
@@ -173,7 +174,7 @@ pub fn throughput_table(outcome: &Outcome, bold: (&str, &str)) -> String {
         text.push_str("\nby capacity, M messages/s\n");
         for series in sized {
             if let Some(rate) = series.median_rate() {
-                let _ = writeln!(text, "{:<24}{:>14.3}", series.name, rate / 1e6);
+                let _ = writeln!(text, "{:<28}{:>14.3}", series.name, rate / 1e6);
             }
         }
     }
@@ -183,13 +184,13 @@ pub fn throughput_table(outcome: &Outcome, bold: (&str, &str)) -> String {
 /// What each name in the tables is.
 pub fn legend(outcome: &Outcome) -> String {
     let mut text = String::new();
-    let _ = writeln!(text, "{:<24}{}", outcome.raw.name, outcome.raw.description);
+    let _ = writeln!(text, "{:<28}{}", outcome.raw.name, outcome.raw.description);
     for series in &outcome.series {
         let kind = match series.kind {
             Kind::Latency => "",
             Kind::Throughput => " (throughput)",
         };
-        let _ = writeln!(text, "{:<24}{}{kind}", series.name, series.description);
+        let _ = writeln!(text, "{:<28}{}{kind}", series.name, series.description);
     }
     text
 }
@@ -346,6 +347,11 @@ pub fn comparisons(outcome: &Outcome) -> Vec<(&'static str, f64)> {
             "sequenced_first_of_64",
             "sequenced_first_of_1",
             "first of 64 rings after a second, x the first of one",
+        ),
+        (
+            "sequenced_first_of_64_warm",
+            "sequenced",
+            "the same, kept warm, x sequenced",
         ),
     ]
     .into_iter()

@@ -330,6 +330,30 @@ fn an_aborted_claim_is_never_sent() {
 }
 
 #[test]
+fn keeping_warm_sends_nothing_and_spoils_nothing() {
+    const CAPACITY: u64 = 64;
+    let mut host = Host::with(|config| config.ingress_capacity = CAPACITY);
+    let mut consumer = host.consumer("reader", Start::Latest);
+    let mut producer = host.producer("a");
+    let mut value = 0;
+    // Up to a full ring, where the next slot still holds a message that nobody has read.
+    for length in [0, 1, CAPACITY - 1, CAPACITY, 3, CAPACITY] {
+        let first = value;
+        for _ in 0..length {
+            producer.keep_warm();
+            producer.try_publish(&Number::new(value)).expect("room");
+            value += 1;
+        }
+        producer.keep_warm();
+        assert_eq!(producer.next_source_sequence(), value + 1);
+        host.step();
+        producer.keep_warm();
+        host.step();
+        assert_eq!(numbers(&mut consumer), (first..value).collect::<Vec<_>>());
+    }
+}
+
+#[test]
 fn every_size_from_one_byte_to_64_kib_arrives_whole() {
     let mut host = Host::new();
     let schema = MessageSchema {

@@ -89,6 +89,7 @@ fn scenarios(arguments: &Arguments) -> (Vec<Box<dyn Scenario>>, Vec<String>) {
         Box::new(SequencedLatency::with_idle_rings(64)),
         Box::new(FirstAfterSilence::of(1)),
         Box::new(FirstAfterSilence::of(64)),
+        Box::new(FirstAfterSilence::kept_warm(64)),
         Box::new(SequencedLatency::with_gating_consumers(1)),
         Box::new(SequencedLatency::with_gating_consumers(8)),
         Box::new(SequencedLatency::with_gating_consumers(64)),

@@ -109,6 +109,12 @@ impl Output {
         &self.producer
     }
 
+    /// Keeps at hand what the next message will need, as [`Producer::keep_warm`]: for a strategy
+    /// that reads much and seldom sends.
+    pub fn keep_warm(&mut self) {
+        self.producer.keep_warm();
+    }
+
     /// Messages accepted so far, sent or waiting.
     pub fn accepted(&self) -> u64 {
         self.sent + self.waiting.len() as u64

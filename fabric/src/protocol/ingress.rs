@@ -154,6 +154,13 @@ impl IngressWriter {
         }
     }
 
+    /// Asks for the line of the message `ahead` places after the next, to be written soon.
+    #[inline(always)]
+    pub fn expect(&self, ahead: u64) {
+        // SAFETY: as in `describe`.
+        unsafe { self.slots.view().expect_write(self.slot(ahead)) }
+    }
+
     /// Publishes the next message: everything written to its slot before is visible to the
     /// sequencer once it sees the word.
     #[inline(always)]
