@@ -23,7 +23,9 @@ use selvedge_fabric::protocol::epoch::EpochWord;
 use selvedge_fabric::protocol::ingress::{IngressReader, RingShape};
 use selvedge_fabric::shared::bank::{Bank, ConsumerEntry, MAX_CONSUMERS, MAX_SOURCES, SourceEntry};
 use selvedge_fabric::shared::control::PAYLOAD_SHARE;
-use selvedge_fabric::shared::cursor::{ConsumerKind, ConsumerRegistration, CursorFile};
+use selvedge_fabric::shared::cursor::{
+    ConsumerKind, ConsumerRegistration, CursorFile, StartRequest,
+};
 use selvedge_fabric::shared::error_log::ErrorLog;
 use selvedge_fabric::shared::names::{check_name, name_to_words};
 use selvedge_fabric::shared::paths::{source_ring, split_source_file};
@@ -119,6 +121,8 @@ pub(crate) struct Conductor {
     sources: Vec<KnownSource>,
     consumers: Vec<Option<KnownConsumer>>,
     refused: HashSet<u64>,
+    /// Where those stand who lost their hold by standing still: they get it back when they move.
+    stood_still: HashMap<u64, u64>,
     errors: ErrorLog,
     raised: u64,
     stream_capacity: u64,
@@ -195,6 +199,7 @@ impl Conductor {
             sources: Vec::new(),
             consumers,
             refused: HashSet::new(),
+            stood_still: HashMap::new(),
             errors: ErrorLog::of_sequencer(&fabric, parts.bank.index()),
             raised: 0,
             stream_capacity: fabric.control().stream_capacity,
@@ -594,12 +599,14 @@ impl Conductor {
 
     fn look_for_consumers(&mut self) -> usize {
         let mut work = 0;
+        let mut there = HashSet::new();
         for name in self.consumers_directory.names() {
             let path = self.fabric.paths().consumer(&name);
             let Ok(file) = CursorFile::open_untrusted(&path) else {
                 continue;
             };
             let (_, nonce) = file.holder();
+            there.insert(nonce);
             let known = self
                 .consumers
                 .iter()
@@ -608,17 +615,32 @@ impl Conductor {
             if known || self.refused.contains(&nonce) || !file.held() {
                 continue;
             }
-            match self.admit_consumer(&name, file) {
+            let stood_at = self.stood_still.get(&nonce).copied();
+            if stood_at == Some(file.position()) {
+                continue;
+            }
+            match self.admit_consumer(&name, file, stood_at.is_some()) {
                 Ok(admitted) => work += usize::from(admitted),
                 Err(reason) => self.refuse(&name, nonce, reason),
             }
+            self.stood_still.remove(&nonce);
         }
+        self.stood_still.retain(|nonce, _| there.contains(nonce));
         work
     }
 
-    fn admit_consumer(&mut self, name: &str, file: CursorFile) -> Result<bool, String> {
+    /// `again`: it has read before, so it asks for no place to start from.
+    fn admit_consumer(
+        &mut self,
+        name: &str,
+        file: CursorFile,
+        again: bool,
+    ) -> Result<bool, String> {
         check_name("consumer", name).map_err(|error| error.to_string())?;
-        let registration = file.read()?;
+        let mut registration = file.read()?;
+        if again {
+            registration.start = StartRequest::Latest;
+        }
         if registration.kind == ConsumerKind::Copying {
             return Ok(false);
         }
@@ -722,7 +744,10 @@ impl Conductor {
             if watch && !gone && published.saturating_sub(known.file.position()) >= full {
                 // The stream waits for this one, or is about to.
                 if let Some(patience) = known.patience {
-                    gone |= known.stands_still(published, patience);
+                    if known.stands_still(published, patience) {
+                        gone = true;
+                        self.stood_still.insert(known.nonce, known.position);
+                    }
                 } else if known.stands_still(published, REPORT_AFTER) && !known.reported {
                     known.reported = true;
                     alarms.push(("holds the stream", known.name.clone(), holding_alarm(known)));

@@ -5,6 +5,7 @@ use selvedge_fabric::frame::system::{EndOfStream, EpochOpened, SourceJoined, Sou
 use selvedge_fabric::latency::{LatencyFile, LatencySubject};
 use selvedge_fabric::memory::Pages;
 use selvedge_fabric::message::{Message, MessageSchema};
+use selvedge_fabric::shared::bank::MAX_CONSUMERS;
 use selvedge_fabric::{
     ClaimError, Consumer, ConsumerBuilder, Fabric, FabricConfig, FabricError, Observer,
     Participant, Producer, ProducerBuilder, Start,
@@ -1308,20 +1309,69 @@ fn an_observer_that_holds_is_waited_for_and_loses_its_hold_when_it_freezes() {
     }
     assert_eq!(values, (0..1000).collect::<Vec<_>>());
     // Now it stands still; the stream waits, and then goes on.
-    let mut rounds = 0;
-    while sent < 3000 {
-        rounds += 1;
-        assert!(rounds < 30_000, "it holds for ever");
-        while sent < 3000 && producer.try_publish(&Number::new(sent)).is_ok() {
-            sent += 1;
+    let fill = |producer: &mut Producer, sent: &mut u64| {
+        while *sent < 3000 && producer.try_publish(&Number::new(*sent)).is_ok() {
+            *sent += 1;
         }
+    };
+    let mut rounds = 0;
+    let mut waited = false;
+    loop {
+        fill(&mut producer, &mut sent);
+        host.step();
+        let waits = producer.sequenced() != Some(sent);
+        if waited && !waits {
+            break;
+        }
+        waited |= waits;
+        rounds += 1;
+        assert!(rounds < 30_000, "it holds for ever, or not at all");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let holds = |host: &Host| {
+        let epoch = host.fabric.epoch().load();
+        let bank = host.fabric.bank(epoch).expect("the bank");
+        (0..MAX_CONSUMERS).any(|place| bank.consumer(place).is_some())
+    };
+    // Once only, however long it stands there and however often the sequencer looks for newcomers:
+    // the stream goes several laps on.
+    for _ in 0..600 {
         host.step();
         std::thread::sleep(Duration::from_millis(1));
     }
-    host.step();
+    assert!(!holds(&host), "it has not moved");
+    while sent < 3000 {
+        fill(&mut producer, &mut sent);
+        host.step();
+        assert_eq!(producer.sequenced(), Some(sent), "it does not hold again");
+    }
     let (read, missed) = observed(&mut observer);
     assert_eq!(missed.len(), 1);
     assert_eq!(read.len() as u64 + missed[0].1 - missed[0].0 + 1, 2000);
+    // Who reads is waited for again, from when the sequencer has found that it does.
+    let mut rounds = 0;
+    while !holds(&host) {
+        rounds += 1;
+        assert!(rounds < 30_000, "it never holds again");
+        host.step();
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let (first, mut read) = (sent, Vec::new());
+    while sent < first + 1000 {
+        while sent < first + 1000 && producer.try_publish(&Number::new(sent)).is_ok() {
+            sent += 1;
+        }
+        host.step();
+        if producer.sequenced() == Some(sent) {
+            continue;
+        }
+        let (values, missed) = observed(&mut observer);
+        assert_eq!(missed, [], "it holds again");
+        read.extend(values);
+    }
+    host.step();
+    read.extend(observed(&mut observer).0);
+    assert_eq!(read, (first..first + 1000).collect::<Vec<_>>());
 }
 
 #[test]

@@ -51,6 +51,7 @@ impl ObserverBuilder {
 
     /// Holds the stream like a gating consumer, but loses the hold when it stands still for
     /// `patience` while the stream waits for it: a frozen process then holds nobody up for longer.
+    /// When it reads again it is told what it missed, and holds again from about there on.
     pub fn hold(mut self, patience: Duration) -> Self {
         self.patience = Some(patience);
         self
