@@ -351,7 +351,7 @@ pub fn comparisons(outcome: &Outcome) -> Vec<(&'static str, f64)> {
         (
             "sequenced_first_of_64_warm",
             "sequenced",
-            "the same, kept warm, x sequenced",
+            "first of 64 rings, kept warm, x sequenced",
         ),
     ]
     .into_iter()

@@ -28,7 +28,7 @@
 use loom::thread;
 use selvedge_fabric::protocol::epoch::EpochCell;
 use selvedge_fabric::protocol::ingress::{
-    Consumed, IngressReader, IngressWriter, consumed_in_current_epoch,
+    Consumed, GROUP, IngressReader, IngressWriter, consumed_in_current_epoch,
 };
 use selvedge_fabric::protocol::{Ordering, Words};
 use selvedge_loom_tests::{
@@ -111,7 +111,7 @@ fn unwatched(ask: Ask) {
     model(ask, &Places::unwatched());
 }
 
-/// Two groups of two, in a ring that holds them all. They begin where the ring begins: a group ends
+/// Two whole groups (of two in a model), in a ring that holds them all. They begin where the ring begins: a group ends
 /// where it ends.
 fn groups() {
     const GROUPS: u64 = 2;
@@ -122,12 +122,12 @@ fn groups() {
     let mut reader = sure(IngressReader::new(slots.clone(), shape, FIRST));
     let producer = thread::spawn(move || {
         for _ in 0..GROUPS {
-            let written = writer.run().group(2, |_, slot, message| {
+            let written = writer.run().group(GROUP, |_, slot, message| {
                 sure(slots.get(slot + 2)).store(10 * message, Ordering::Relaxed);
                 (100 * message, 1_000 * message)
             });
             require(
-                written == 2,
+                written == GROUP,
                 "a group ends where the ring does, and no sooner",
             );
         }

@@ -98,6 +98,18 @@ impl KnownConsumer {
         }
     }
 
+    /// Whether it has begun to read: before, it cannot move.
+    fn has_started(&self) -> bool {
+        self.file.cursor().is_some_and(|cursor| cursor.load() != 0)
+    }
+
+    /// Nobody waits for it: how long it stands still is counted from now on.
+    fn is_not_waited_for(&mut self) {
+        self.position = self.file.position();
+        self.moved_at = Instant::now();
+        self.reported = false;
+    }
+
     /// Whether it has stood still for `span` although there is something to read.
     fn stands_still(&mut self, published: u64, span: Duration) -> bool {
         let position = self.file.position();
@@ -121,8 +133,9 @@ pub(crate) struct Conductor {
     sources: Vec<KnownSource>,
     consumers: Vec<Option<KnownConsumer>>,
     refused: HashSet<u64>,
-    /// Where those stand who lost their hold by standing still: they get it back when they move.
-    stood_still: HashMap<u64, u64>,
+    /// By name those that lost their hold by standing still: nonce, and position at which they
+    /// stood. They get it back when they move.
+    stood_still: HashMap<String, (u64, u64)>,
     errors: ErrorLog,
     raised: u64,
     stream_capacity: u64,
@@ -599,14 +612,16 @@ impl Conductor {
 
     fn look_for_consumers(&mut self) -> usize {
         let mut work = 0;
-        let mut there = HashSet::new();
-        for name in self.consumers_directory.names() {
+        let names = self.consumers_directory.names();
+        if !names.is_empty() {
+            self.stood_still.retain(|name, _| names.contains(name));
+        }
+        for name in names {
             let path = self.fabric.paths().consumer(&name);
             let Ok(file) = CursorFile::open_untrusted(&path) else {
                 continue;
             };
             let (_, nonce) = file.holder();
-            there.insert(nonce);
             let known = self
                 .consumers
                 .iter()
@@ -615,21 +630,31 @@ impl Conductor {
             if known || self.refused.contains(&nonce) || !file.held() {
                 continue;
             }
-            let stood_at = self.stood_still.get(&nonce).copied();
-            if stood_at == Some(file.position()) {
+            let position = file.position();
+            let stood_at = self.stood_still.get(&name).copied();
+            if stood_at == Some((nonce, position)) {
                 continue;
             }
-            match self.admit_consumer(&name, file, stood_at.is_some()) {
-                Ok(admitted) => work += usize::from(admitted),
+            let again = stood_at.is_some_and(|(stood, _)| stood == nonce);
+            match self.admit_consumer(&name, file, again) {
+                Ok(true) => {
+                    work += 1;
+                    self.stood_still.remove(&name);
+                }
+                Ok(false) => {}
+                // It reads all the same, and is not told: tried again when it has moved.
+                Err(reason) if again => {
+                    self.errors.note("holds nothing", &name, &reason);
+                    self.stood_still.insert(name, (nonce, position));
+                }
                 Err(reason) => self.refuse(&name, nonce, reason),
             }
-            self.stood_still.remove(&nonce);
         }
-        self.stood_still.retain(|nonce, _| there.contains(nonce));
         work
     }
 
-    /// `again`: it has read before, so it asks for no place to start from.
+    /// `again`: it has held before and lost that, and holds from where it stands, or from the oldest
+    /// frame there is.
     fn admit_consumer(
         &mut self,
         name: &str,
@@ -639,7 +664,7 @@ impl Conductor {
         check_name("consumer", name).map_err(|error| error.to_string())?;
         let mut registration = file.read()?;
         if again {
-            registration.start = StartRequest::Latest;
+            registration.start = StartRequest::Oldest;
         }
         if registration.kind == ConsumerKind::Copying {
             return Ok(false);
@@ -741,19 +766,22 @@ impl Conductor {
                 }
             }
             gone |= known.watch.is_none() && !known.essential;
-            if watch && !gone && published.saturating_sub(known.file.position()) >= full {
-                // The stream waits for this one, or is about to.
-                if let Some(patience) = known.patience {
+            if watch && !gone {
+                if published.saturating_sub(known.file.position()) < full {
+                    known.is_not_waited_for();
+                } else if let Some(patience) = known.patience {
+                    // The stream waits for this one, or is about to.
                     if known.stands_still(published, patience) {
                         gone = true;
-                        self.stood_still.insert(known.nonce, known.position);
+                        if known.has_started() {
+                            self.stood_still
+                                .insert(known.name.clone(), (known.nonce, known.position));
+                        }
                     }
                 } else if known.stands_still(published, REPORT_AFTER) && !known.reported {
                     known.reported = true;
                     alarms.push(("holds the stream", known.name.clone(), holding_alarm(known)));
                 }
-            } else if known.reported {
-                known.reported = false;
             }
             if gone && let Some(known) = slot.take() {
                 work += 1;

@@ -51,7 +51,9 @@ impl ObserverBuilder {
 
     /// Holds the stream like a gating consumer, but loses the hold when it stands still for
     /// `patience` while the stream waits for it: a frozen process then holds nobody up for longer.
-    /// When it reads again it is told what it missed, and holds again from about there on.
+    /// When it reads again it is told what it missed, and holds again from where it stands once the
+    /// sequencer finds that it has moved, which it looks for several times a second. A sequencer
+    /// that takes over waits for it once more.
     pub fn hold(mut self, patience: Duration) -> Self {
         self.patience = Some(patience);
         self
@@ -188,7 +190,7 @@ impl ObserverBuilder {
 
 /// A copying consumer.
 ///
-/// It never holds anybody back. When it falls further behind than the ring it gets an
+/// It holds nobody back, unless its builder says [`ObserverBuilder::hold`]. When it falls further behind than the ring it gets an
 /// [`FabricError::Overrun`] that names exactly the frames it missed, and then goes on with the
 /// oldest that is left.
 ///

@@ -271,15 +271,18 @@ impl Producer {
     ///
     /// What nobody touches for some milliseconds leaves the caches, and on a virtual machine maybe
     /// the memory. A call writes to the slot of the next message without publishing it, and asks for
-    /// the one behind it, for the price of a line's transfer and without waiting. One every 100 µs
-    /// is enough. The place of a long message in the payload ring is not touched.
+    /// the lines of that slot and the one behind it; it does not wait. One every 100 µs is enough,
+    /// and more are a burden: each takes the line away from the sequencer, which looks at it, and has
+    /// to fetch it again. The place of a long message in the payload ring is not touched.
     ///
-    /// The sequencer and the readers grow cold, too, and so does the code that sends: a message of
-    /// any source, sent as often and by the same function, keeps those warm.
+    /// The sequencer and the readers grow cold, too: a message of any source, sent as often, keeps
+    /// those warm. The code that sends stays warm where the same thread sends such a message by the
+    /// same function.
     pub fn keep_warm(&mut self) {
         if self.writer.room() > 0 || self.make_room() {
             // Nobody reads a slot before it is published: a message writes over this.
             self.writer.describe(0, 0, 0);
+            self.writer.expect(0);
             self.writer.expect(1);
         }
     }

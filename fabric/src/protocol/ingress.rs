@@ -17,6 +17,7 @@
 //! sequencer says in its own memory ([`Consumed`]); the producer reads it only when its cached
 //! room is used up.
 
+use super::LINE_WORDS;
 use super::epoch::{EpochCell, EpochWord};
 use super::ordering::{SyncPoint, acquire, epoch_check_fence, release};
 use super::sync::Ordering;
@@ -154,11 +155,14 @@ impl IngressWriter {
         }
     }
 
-    /// Asks for the line of the message `ahead` places after the next, to be written soon.
-    #[inline(always)]
+    /// Asks for the lines of the slot `ahead` places after the next, to be written soon.
+    #[inline]
     pub fn expect(&self, ahead: u64) {
-        // SAFETY: as in `describe`.
-        unsafe { self.slots.view().expect_write(self.slot(ahead)) }
+        let slot = self.slot(ahead);
+        for word in (0..self.shape.slot_words()).step_by(LINE_WORDS) {
+            // SAFETY: as in `describe`.
+            unsafe { self.slots.view().expect_write(slot + word) };
+        }
     }
 
     /// Publishes the next message: everything written to its slot before is visible to the
@@ -179,7 +183,12 @@ impl IngressWriter {
 ///
 /// A reader that has caught up waits for the first word of the group. The lines of the others are
 /// the writer's own until they are complete, so no reader takes them away half written.
+#[cfg(not(loom))]
 pub const GROUP: u64 = 16;
+
+/// In a model: the fewest that are published as a whole group is.
+#[cfg(loom)]
+pub const GROUP: u64 = 2;
 
 /// How many places ahead of the message being written in a run lines are asked for.
 pub const AHEAD: u64 = 16;
@@ -283,7 +292,7 @@ impl<'a> WriteRun<'a> {
         }
     }
 
-    /// Publishes `count` messages from the one that `after` have followed, back.
+    /// Publishes `count` messages, the newest first, all but the newest `after`, which are published.
     #[inline(always)]
     fn publish_back_from(&mut self, after: u64, count: u64) {
         let mut slot = self.slot - ((after as usize) << self.shape.slot_shift);
