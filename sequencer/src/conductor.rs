@@ -75,6 +75,9 @@ struct KnownConsumer {
     position: u64,
     moved_at: Instant,
     reported: bool,
+    /// Whether it holds the stream: one with patience loses that when it stands still for longer,
+    /// and gets it back when it moves.
+    holds: bool,
 }
 
 impl KnownConsumer {
@@ -95,12 +98,8 @@ impl KnownConsumer {
                 .then(|| Duration::from_nanos(registration.patience_ns)),
             moved_at: Instant::now(),
             reported: false,
+            holds: true,
         }
-    }
-
-    /// Whether it has begun to read: before, it cannot move.
-    fn has_started(&self) -> bool {
-        self.file.cursor().is_some_and(|cursor| cursor.load() != 0)
     }
 
     /// Nobody waits for it: how long it stands still is counted from now on.
@@ -108,6 +107,42 @@ impl KnownConsumer {
         self.position = self.file.position();
         self.moved_at = Instant::now();
         self.reported = false;
+    }
+
+    /// Whether it has begun to read.
+    fn has_started(&self) -> bool {
+        self.file.cursor().is_some_and(|cursor| cursor.load() != 0)
+    }
+
+    /// What makes it hold nothing.
+    fn removal(&self, place: usize) -> Command {
+        Command::RemoveConsumer {
+            place,
+            nonce: self.nonce,
+        }
+    }
+
+    /// What gives its hold back to one that has lost it, if it has moved since: from where it stands,
+    /// or from the oldest frame there is.
+    fn regains_hold(&mut self, place: usize) -> Option<Command> {
+        if self.file.position() == self.position {
+            return None;
+        }
+        let cursor = self.file.cursor()?;
+        self.is_not_waited_for();
+        self.holds = true;
+        Some(Command::AddConsumer {
+            place,
+            entry: Box::new(ConsumerEntry {
+                nonce: self.nonce,
+                name: self.name.clone(),
+                granted_from: 0,
+                process: self.file.holder().0,
+            }),
+            cursor,
+            start: StartRequest::Oldest,
+            replaces: None,
+        })
     }
 
     /// Whether it has stood still for `span` although there is something to read.
@@ -133,9 +168,6 @@ pub(crate) struct Conductor {
     sources: Vec<KnownSource>,
     consumers: Vec<Option<KnownConsumer>>,
     refused: HashSet<u64>,
-    /// By name those that lost their hold by standing still: nonce, and position at which they
-    /// stood. They get it back when they move.
-    stood_still: HashMap<String, (u64, u64)>,
     errors: ErrorLog,
     raised: u64,
     stream_capacity: u64,
@@ -212,7 +244,6 @@ impl Conductor {
             sources: Vec::new(),
             consumers,
             refused: HashSet::new(),
-            stood_still: HashMap::new(),
             errors: ErrorLog::of_sequencer(&fabric, parts.bank.index()),
             raised: 0,
             stream_capacity: fabric.control().stream_capacity,
@@ -612,11 +643,7 @@ impl Conductor {
 
     fn look_for_consumers(&mut self) -> usize {
         let mut work = 0;
-        let names = self.consumers_directory.names();
-        if !names.is_empty() {
-            self.stood_still.retain(|name, _| names.contains(name));
-        }
-        for name in names {
+        for name in self.consumers_directory.names() {
             let path = self.fabric.paths().consumer(&name);
             let Ok(file) = CursorFile::open_untrusted(&path) else {
                 continue;
@@ -630,42 +657,17 @@ impl Conductor {
             if known || self.refused.contains(&nonce) || !file.held() {
                 continue;
             }
-            let position = file.position();
-            let stood_at = self.stood_still.get(&name).copied();
-            if stood_at == Some((nonce, position)) {
-                continue;
-            }
-            let again = stood_at.is_some_and(|(stood, _)| stood == nonce);
-            match self.admit_consumer(&name, file, again) {
-                Ok(true) => {
-                    work += 1;
-                    self.stood_still.remove(&name);
-                }
-                Ok(false) => {}
-                // It reads all the same, and is not told: tried again when it has moved.
-                Err(reason) if again => {
-                    self.errors.note("holds nothing", &name, &reason);
-                    self.stood_still.insert(name, (nonce, position));
-                }
+            match self.admit_consumer(&name, file) {
+                Ok(admitted) => work += usize::from(admitted),
                 Err(reason) => self.refuse(&name, nonce, reason),
             }
         }
         work
     }
 
-    /// `again`: it has held before and lost that, and holds from where it stands, or from the oldest
-    /// frame there is.
-    fn admit_consumer(
-        &mut self,
-        name: &str,
-        file: CursorFile,
-        again: bool,
-    ) -> Result<bool, String> {
+    fn admit_consumer(&mut self, name: &str, file: CursorFile) -> Result<bool, String> {
         check_name("consumer", name).map_err(|error| error.to_string())?;
-        let mut registration = file.read()?;
-        if again {
-            registration.start = StartRequest::Oldest;
-        }
+        let registration = file.read()?;
         if registration.kind == ConsumerKind::Copying {
             return Ok(false);
         }
@@ -767,15 +769,18 @@ impl Conductor {
             }
             gone |= known.watch.is_none() && !known.essential;
             if watch && !gone {
-                if published.saturating_sub(known.file.position()) < full {
+                if !known.holds {
+                    self.backlog.extend(known.regains_hold(place));
+                } else if published.saturating_sub(known.file.position()) < full {
                     known.is_not_waited_for();
                 } else if let Some(patience) = known.patience {
                     // The stream waits for this one, or is about to.
                     if known.stands_still(published, patience) {
-                        gone = true;
-                        if known.has_started() {
-                            self.stood_still
-                                .insert(known.name.clone(), (known.nonce, known.position));
+                        // Before it has begun to read it cannot move: it comes back as a newcomer.
+                        gone = !known.has_started();
+                        if !gone {
+                            known.holds = false;
+                            self.backlog.push_back(known.removal(place));
                         }
                     }
                 } else if known.stands_still(published, REPORT_AFTER) && !known.reported {
@@ -785,10 +790,7 @@ impl Conductor {
             }
             if gone && let Some(known) = slot.take() {
                 work += 1;
-                self.backlog.push_back(Command::RemoveConsumer {
-                    place,
-                    nonce: known.nonce,
-                });
+                self.backlog.push_back(known.removal(place));
             }
         }
         for (name, detail) in died {

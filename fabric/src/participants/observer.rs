@@ -52,8 +52,8 @@ impl ObserverBuilder {
     /// Holds the stream like a gating consumer, but loses the hold when it stands still for
     /// `patience` while the stream waits for it: a frozen process then holds nobody up for longer.
     /// When it reads again it is told what it missed, and holds again from where it stands once the
-    /// sequencer finds that it has moved, which it looks for several times a second. A sequencer
-    /// that takes over waits for it once more.
+    /// sequencer finds that it has moved, within milliseconds. A sequencer that takes over waits for
+    /// it once more.
     pub fn hold(mut self, patience: Duration) -> Self {
         self.patience = Some(patience);
         self
