@@ -38,8 +38,8 @@ const AERON_TERMS_KIB: [usize; 3] = [1024, 256, 16384];
 /// Measures the raw limits of two cores, this fabric and its peers in the same rounds.
 #[derive(Debug, Parser)]
 #[command(after_help = "\
-Expected time: the 7 rounds take about 7 minutes with --duration-ms 40 on a host that disturbs some of
-them, a few more with the default of 0.4 s (up to 52 measurements a round, and the raw limit again
+Expected time: the 7 rounds take about 7 to 9 minutes with --duration-ms 40 on a host that disturbs some
+of them, a few more with the default of 0.4 s (up to 52 measurements a round, and the raw limit again
 after each), --quick about 20 seconds. A measurement that is disturbed, or over which the raw limit
 moves, is made again, up to 4 times for either: on a busy host it takes five times as long and more.")]
 struct Arguments {
