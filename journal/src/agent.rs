@@ -321,13 +321,25 @@ impl JournalAgent {
         self.end.as_ref()
     }
 
-    /// Whether a frame may be read now: there is room, and the disk works.
+    /// Whether a frame may be read now: there is room, the disk works, and a gap is declared.
     fn may_read(&mut self) -> Result<bool> {
         let Some(writer) = &mut self.writer else {
             return Ok(false);
         };
-        match writer.has_room(self.message_limit) {
+        // What was left out is declared before anything else is taken.
+        let room = match (writer.has_room(self.message_limit), &self.dropping) {
+            (Ok(true), Some(gap)) if gap.last > 0 => {
+                writer.declare_gap(gap.last, gap.began, gap.reason)
+            }
+            (room, _) => room,
+        };
+        match room {
             Ok(true) => {
+                if let Some(gap) = self.dropping.take_if(|gap| gap.last > 0) {
+                    let detail = format!("frames up to {} are not recorded", gap.last);
+                    self.errors.note("gap", gap.reason.name(), &detail);
+                }
+                self.dropping = None;
                 self.no_room_since = None;
                 if self.outage.take().is_some() && self.positions.alarm().state.stopped() {
                     let now = (self.clock)();
@@ -384,11 +396,6 @@ impl JournalAgent {
         else {
             return Ok(0);
         };
-        if let Some(dropping) = self.dropping.take_if(|dropping| dropping.last > 0) {
-            writer.declare_gap(dropping.last, dropping.began, dropping.reason)?;
-            let detail = format!("frames up to {} are not recorded", dropping.last);
-            self.errors.note("gap", dropping.reason.name(), &detail);
-        }
         let (limit, mut failed, mut ended) = (self.message_limit, None, false);
         let read = consumer
             .poll_while(RUN, |frame| {
@@ -535,9 +542,6 @@ impl JournalAgent {
         let Some(mut writer) = self.writer.take() else {
             return Ok(Progress::Finished);
         };
-        if let Some(dropping) = self.dropping.take_if(|dropping| dropping.last > 0) {
-            writer.declare_gap(dropping.last, dropping.began, dropping.reason)?;
-        }
         let mut last_actions = Vec::new();
         if let Some(watch) = self.watch.take() {
             while let Some(record) = self.unrecorded.take().or_else(|| watch.take()) {

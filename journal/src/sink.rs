@@ -291,6 +291,7 @@ impl Sink {
     /// Writes a block of frames that follows on the last. After an error nothing has moved, and
     /// the same block can be given again.
     pub(crate) fn write_frames(&mut self, block: &mut BlockBuffer) -> Result<(), JournalError> {
+        self.check_order(block)?;
         if self.is_full(block) {
             self.seal()?;
         }
@@ -299,6 +300,18 @@ impl Sink {
         self.learn(&header, block);
         self.positions.set_recorded(header.last_sequence);
         Ok(())
+    }
+
+    /// Frames follow on those before, or a journal would be written that has a hole.
+    fn check_order(&self, block: &BlockBuffer) -> Result<(), JournalError> {
+        let expected = self.chain.sequence;
+        match block.first_sequence == expected {
+            true => Ok(()),
+            false => Err(JournalError::OutOfSequence {
+                expected,
+                found: block.first_sequence,
+            }),
+        }
     }
 
     /// Whether the open segment must be sealed before this block.
@@ -347,6 +360,7 @@ impl Sink {
         &mut self,
         block: &mut BlockBuffer,
     ) -> Result<PlacedBlock, JournalError> {
+        self.check_order(block)?;
         self.begin_block()?;
         let (header, file, offset) = self.place(block, BlockKind::Frames)?;
         self.learn(&header, block);

@@ -214,6 +214,8 @@ impl JournalWriter {
 
     /// Leaves out the frames from the next one to `last_sequence`, and says so in the journal:
     /// the writer was stopped since `began` for this `reason` and could not hold the fabric back.
+    /// False when 32 wait for the helper thread already: nothing was left out, declare it again
+    /// later.
     ///
     /// # Errors
     /// [`JournalError::OutOfSequence`] when nothing would be left out, and as [`Self::flush`].
@@ -222,7 +224,7 @@ impl JournalWriter {
         last_sequence: u64,
         began: u64,
         reason: AlarmState,
-    ) -> Result<(), JournalError> {
+    ) -> Result<bool, JournalError> {
         if !(self.next_sequence..=MAX_SEQUENCE).contains(&last_sequence) {
             return Err(JournalError::OutOfSequence {
                 expected: self.next_sequence,
@@ -230,13 +232,18 @@ impl JournalWriter {
             });
         }
         self.flush()?;
-        match &mut self.back {
-            Back::Inline(sink) => sink.put_gap(last_sequence, began, reason)?,
+        let taken = match &mut self.back {
+            Back::Inline(sink) => {
+                sink.put_gap(last_sequence, began, reason)?;
+                true
+            }
             Back::Helper(helper) => helper.gap(last_sequence, began, reason)?,
-            Back::Closed => {}
+            Back::Closed => false,
+        };
+        if taken {
+            self.next_sequence = last_sequence + 1;
         }
-        self.next_sequence = last_sequence + 1;
-        Ok(())
+        Ok(taken)
     }
 
     /// The sequence that [`Self::append`] takes next.
@@ -331,11 +338,17 @@ impl JournalWriter {
         }
     }
 
-    /// Whether a frame with this much payload would be taken now.
+    /// Whether a frame with this much payload would be taken now. If so, the next
+    /// [`Self::append`] of one takes it, whatever happens to the disk in between.
     ///
     /// # Errors
-    /// As [`Self::append`] would give for the disk, and [`JournalError::FrameTooLarge`].
+    /// [`JournalError::Stopped`], at once and not only where the block that is being filled has
+    /// no room left, or inline the disk's error itself; [`JournalError::FrameTooLarge`].
+    #[inline]
     pub fn has_room(&mut self, payload_bytes: usize) -> Result<bool, JournalError> {
+        if let Back::Helper(helper) = &self.back {
+            helper.check()?;
+        }
         self.make_room(frame_bytes_on_disk(payload_bytes), self.next_sequence)
     }
 

@@ -299,6 +299,48 @@ fn what_a_full_disk_does_not_take_is_held_back_and_loses_nothing() {
     }
 }
 
+/// After the error nothing comes any more: what was taken is put on disk all the same, as soon as
+/// the disk takes it.
+#[test]
+fn a_disk_that_fails_while_the_stream_is_quiet_is_tried_again() {
+    let mut stream = Stream::new(512);
+    let storage = MemoryStorage::new();
+    let mut agent =
+        JournalAgent::new_in(&stream.fabric, Arc::new(storage.clone()), &config()).unwrap();
+    admit(&mut stream, &mut agent);
+    let view = JournalView::attach(&stream.fabric).unwrap();
+    storage.set_faults(Faults {
+        stalled: true,
+        ..Faults::default()
+    });
+    let started = Instant::now();
+    let step_until = |agent: &mut JournalAgent, done: &dyn Fn() -> bool| {
+        while !done() {
+            agent.do_work().unwrap();
+            std::thread::yield_now();
+            assert!(started.elapsed() < PATIENCE);
+        }
+    };
+    stream.publish(1);
+    let first = stream.fabric.next_sequence() - 1;
+    step_until(&mut agent, &|| view.recorded() >= first);
+    // It waits in a block that is not handed over, since the sync before it fails.
+    stream.publish(1);
+    agent.do_work().unwrap();
+    storage.set_faults(Faults {
+        syncs_left: Some(0),
+        ..Faults::default()
+    });
+    step_until(&mut agent, &|| view.alarm().state.stopped());
+    storage.set_faults(Faults::default());
+    let last = stream.fabric.next_sequence() - 1;
+    step_until(&mut agent, &|| view.durable() >= last);
+    agent.do_work().unwrap();
+    assert_eq!(view.alarm().state, AlarmState::Clear);
+    stream.end(|| agent.end().is_some() || agent.do_work().unwrap() == Progress::Finished);
+    assert_eq!(numbers(&mut common::reader(&storage).unwrap()), 2);
+}
+
 #[test]
 fn told_to_go_on_the_journal_declares_exactly_what_it_left_out() {
     let mut stream = Stream::new(512);

@@ -2,6 +2,7 @@
 
 mod common;
 
+use common::slow::Slow;
 use common::*;
 use proptest::prelude::*;
 use selvedge_journal::storage::{Faults, MemoryStorage, Storage, StorageFile};
@@ -162,8 +163,9 @@ impl Taken {
                 }
             }
             1 if random.below(20) == 0 => {
-                writer.declare_gap(next + 2, 1, AlarmState::Other)?;
-                self.gaps.push((next, next + 2));
+                if writer.declare_gap(next + 2, 1, AlarmState::Other)? {
+                    self.gaps.push((next, next + 2));
+                }
             }
             2 => writer.flush()?,
             3 => writer.request_sync()?,
@@ -256,6 +258,58 @@ fn after_any_errors_all_that_was_taken_is_there_once() {
     }
     // They must really have failed, or this proves nothing.
     assert!(errors > 1_000 && recoveries > 1_000 && records > 10_000 && gaps > 500);
+}
+
+/// The disk is slower than whoever declares gaps: at the limit one is not taken, and neither it nor
+/// a block of frames between two is lost.
+#[test]
+fn more_gaps_than_may_wait_are_refused_and_lose_nothing() {
+    let disk = MemoryStorage::new();
+    let storage = Slow {
+        disk: disk.clone(),
+        write_takes: Duration::from_millis(1),
+    };
+    let config = JournalConfig {
+        mode: WriteMode::HelperThread,
+        buffers: 64,
+        ..small()
+    };
+    let mut writer = JournalWriter::open_in(
+        Arc::new(storage),
+        &identity(),
+        1,
+        &Dictionary::default(),
+        &config,
+    )
+    .unwrap();
+    append_to(&mut writer, 2);
+    let (mut gaps, mut refused) = (Vec::new(), 0);
+    while gaps.len() < 200 {
+        let next = writer.next_sequence();
+        match writer.declare_gap(next + 1, 1, AlarmState::Other).unwrap() {
+            true => {
+                gaps.push((next, next + 1));
+                append_to(&mut writer, next + 3);
+            }
+            false => {
+                assert_eq!(writer.next_sequence(), next);
+                refused += 1;
+                std::thread::yield_now();
+            }
+        }
+    }
+    let last = writer.next_sequence() - 1;
+    writer.finish().unwrap();
+    assert!(refused > 0);
+    let report = check(&disk);
+    assert_eq!(report.verdict, Verdict::Sealed, "{report:?}");
+    let declared = report.gaps.iter();
+    let declared: Vec<_> = declared
+        .map(|gap| (gap.first_sequence, gap.last_sequence))
+        .collect();
+    assert_eq!(declared, gaps);
+    let left_out = 2 * gaps.len();
+    assert_eq!(sequences(&disk).len(), last as usize - left_out);
 }
 
 /// The sequences of all frames, gaps left out; each is as it was given.

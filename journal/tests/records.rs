@@ -409,7 +409,7 @@ fn after_its_own_write_failed_a_record_or_gap_is_there_once() {
         });
         match gap {
             false => assert!(writer.record(&activity("once")).unwrap()),
-            true => writer.declare_gap(15, 1, AlarmState::Other).unwrap(),
+            true => assert!(writer.declare_gap(15, 1, AlarmState::Other).unwrap()),
         }
         wait_for_error(&mut writer);
         storage.set_faults(Faults {

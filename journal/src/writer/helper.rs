@@ -2,7 +2,7 @@
 
 use super::control::Control;
 use super::events::Event;
-use super::pipeline::{MAX_RECORDS, Pipeline};
+use super::pipeline::{MAX_GAPS, MAX_RECORDS, Pipeline};
 use super::workers;
 use crate::block::BlockBuffer;
 use crate::error::{JournalError, io_error};
@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
 
-/// Orders that may wait beside blocks and records.
+/// Orders and answers that may wait beside blocks, records and gaps: a few, each once.
 const SPARE_EVENTS: usize = 32;
 
 /// The most blocks examined at once: more cores than this a journal does not take.
@@ -24,7 +24,8 @@ const MAX_EXAMINING: usize = 4;
 
 /// The appender's end.
 pub(super) struct Helper {
-    // Bounded, with room for every block there is and the rare rest: sending never waits.
+    // Bounded, with room for every block there is, for as many records and gaps as are taken, and
+    // for the rare rest: sending never waits, and fails only where the helper has ended.
     events: Sender<Event>,
     free: Receiver<BlockBuffer>,
     shared: Arc<Shared>,
@@ -38,6 +39,8 @@ pub(super) struct Shared {
     pub(super) sync_queued: AtomicBool,
     /// Records that were taken and are not durable. The appender's end alone adds.
     pub(super) records: AtomicUsize,
+    /// Gaps that were taken and have no place. The appender's end alone adds.
+    pub(super) gaps: AtomicUsize,
 }
 
 impl Helper {
@@ -45,7 +48,7 @@ impl Helper {
     pub(super) fn start(sink: Sink, slots: Vec<SlotMemory>) -> Result<Self, JournalError> {
         let count = slots.len();
         let depth = sink.config().depth;
-        let (events, queue) = bounded(2 * count + MAX_RECORDS + SPARE_EVENTS);
+        let (events, queue) = bounded(2 * count + MAX_RECORDS + MAX_GAPS + SPARE_EVENTS);
         let (give_back, free) = bounded(count);
         for slot in slots {
             // Cannot fail: the queue holds them all and its other end is here.
@@ -107,24 +110,32 @@ impl Helper {
 
     /// Queues a record; false when too many wait already.
     pub(super) fn record(&self, kind: BlockKind, payload: Vec<u8>) -> bool {
-        if self.shared.records.load(Ordering::Relaxed) >= MAX_RECORDS {
+        // Acquire: pairs with the release in `Pipeline::let_go`: its place in the queue is free.
+        if self.shared.records.load(Ordering::Acquire) >= MAX_RECORDS {
             return false;
         }
         self.shared.records.fetch_add(1, Ordering::Relaxed);
         self.send(Event::Record(kind, payload)).is_ok()
     }
 
+    /// Queues a gap; false when too many wait already.
     pub(super) fn gap(
         &self,
         last_sequence: u64,
         began: u64,
         reason: AlarmState,
-    ) -> Result<(), JournalError> {
+    ) -> Result<bool, JournalError> {
+        // Acquire: pairs with the release in `Pipeline::place_work`: its place in the queue is free.
+        if self.shared.gaps.load(Ordering::Acquire) >= MAX_GAPS {
+            return Ok(false);
+        }
+        self.shared.gaps.fetch_add(1, Ordering::Relaxed);
         self.send(Event::Gap {
             last_sequence,
             began,
             reason,
-        })
+        })?;
+        Ok(true)
     }
 
     pub(super) fn sync(&self) -> Result<(), JournalError> {

@@ -37,6 +37,9 @@ const ROLL_LOOK: Duration = Duration::from_millis(250);
 /// is taken any more, and at half of it a sync is due whatever the policy.
 pub(super) const MAX_RECORDS: usize = 64;
 
+/// Gaps that wait for their place. At this many none is declared any more.
+pub(super) const MAX_GAPS: usize = 32;
+
 /// A block that has its place and may not be durable.
 struct Entry {
     /// Its place in the order of all blocks, from 0.
@@ -355,6 +358,8 @@ impl Pipeline {
                     self.settle(true)?;
                     self.sink.put_gap(last_sequence, began, reason)?;
                     self.work.pop_front();
+                    // Release: pairs with the acquire in `Helper::gap`.
+                    self.shared.gaps.fetch_sub(1, Ordering::Release);
                 }
                 None if self.sink.until_overdue().is_some_and(|rest| rest.is_zero()) => {
                     self.settle(true)?;
@@ -527,7 +532,8 @@ impl Pipeline {
             }
             Kept::Frames(None) => {}
             Kept::Record(..) => {
-                self.shared.records.fetch_sub(1, Ordering::Relaxed);
+                // Release: pairs with the acquire in `Helper::record`.
+                self.shared.records.fetch_sub(1, Ordering::Release);
             }
         }
     }
@@ -751,6 +757,22 @@ mod tests {
         pipeline.advance().unwrap();
         assert!(ends.work.is_empty() && !record_waits(&pipeline));
         assert_eq!(pipeline.sink.positions().durable(), 2);
+    }
+
+    /// Frames that do not follow on those before, for whatever reason, are an error: never a hole.
+    #[test]
+    fn a_block_behind_a_hole_is_not_placed() {
+        let (mut pipeline, ends) = pipeline(SyncPolicy::EveryBlock, 2);
+        let mut block = ends.free.recv().unwrap();
+        push(&mut block, 2);
+        pipeline.take(Event::Block(block)).unwrap();
+        pipeline.take(finished(ends.work.recv().unwrap())).unwrap();
+        let error = pipeline.advance().unwrap_err();
+        let (expected, found) = match error {
+            JournalError::OutOfSequence { expected, found } => (expected, found),
+            other => panic!("{other}"),
+        };
+        assert_eq!((expected, found), (1, 2));
     }
 
     /// Appender, workers and helper take turns in an order drawn by `seed`. Whenever the helper

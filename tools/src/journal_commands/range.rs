@@ -152,7 +152,7 @@ mod tests {
             &config,
         )
         .unwrap();
-        writer.declare_gap(5, 1, AlarmState::NoSpace).unwrap();
+        assert!(writer.declare_gap(5, 1, AlarmState::NoSpace).unwrap());
         let descriptor = FrameHeader::descriptor_word(7, 1, 0, Flags::NONE);
         let header = FrameHeader::new(1, 6, day, 3, 1, descriptor);
         assert_eq!(writer.append(&header, &[]).unwrap(), Append::Done);
