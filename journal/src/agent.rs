@@ -40,8 +40,8 @@ const RUN: usize = 256;
 /// How long frames may wait in a block that is not full.
 const FLUSH_AFTER: Duration = Duration::from_millis(1);
 
-/// How long all of staging may wait for the disk before frames are left out, where that is
-/// allowed at all.
+/// How long the disk may take nothing, because it is slow or fails, before frames are left out,
+/// where that is allowed at all.
 const STALL: Duration = Duration::from_millis(250);
 
 /// How long a last record waits for a writer for which too many wait: a disk that takes longer has
@@ -70,7 +70,7 @@ pub struct JournalAgent {
     outage: Option<Outage>,
     errors: ErrorLog,
     dropping: Option<Dropping>,
-    no_room_since: Option<Instant>,
+    not_taken_since: Option<Instant>,
     ended: bool,
     unflushed_since: Option<Instant>,
     frames: u64,
@@ -183,20 +183,20 @@ impl JournalAgent {
         };
         // A journal that is there says where to go on. A new one begins where the sequencer lets
         // it in: until then the ring moves on.
-        let mut writer = None;
-        let start = match list_segments(&*opening.storage)?.is_empty() {
-            true => Start::Oldest,
-            false => {
-                let opened = opening.open(fabric.oldest_sequence())?;
-                let next = opened.next_sequence();
-                writer = Some(opened);
-                Start::Sequence(next)
+        let (mut writer, mut rest, mut start) = (None, None, Start::Oldest);
+        if !list_segments(&*opening.storage)?.is_empty() {
+            let oldest = fabric.oldest_sequence();
+            let opened = opening.open(oldest)?;
+            let next = opened.next_sequence();
+            // Behind what one left out that was killed before it could declare it.
+            let gone = opening.config.when_stopped == WhenStopped::DeclareGap && next < oldest;
+            let from = if gone { oldest } else { next };
+            rest = rest_of_ended_stream(fabric, from)?;
+            if !gone {
+                start = Start::Sequence(next);
             }
-        };
-        let rest = match start {
-            Start::Sequence(next) => rest_of_ended_stream(fabric, next)?,
-            _ => None,
-        };
+            writer = Some(opened);
+        }
         let reading = match rest {
             Some(observer) => Reading::Rest(Box::new(observer)),
             None => Reading::Pending(
@@ -229,7 +229,7 @@ impl JournalAgent {
             outage: None,
             errors: ErrorLog::new(fabric, JOURNAL_CONSUMER),
             dropping: None,
-            no_room_since: None,
+            not_taken_since: None,
             ended: false,
             unflushed_since: None,
             frames: 0,
@@ -286,6 +286,13 @@ impl JournalAgent {
                 opening.actions,
             );
         }
+        if position > writer.next_sequence() {
+            self.dropping = Some(Dropping {
+                last: position - 1,
+                began: (self.clock)(),
+                reason: AlarmState::Other,
+            });
+        }
         self.positions = writer.positions();
         self.writer = Some(writer);
         Ok(())
@@ -321,26 +328,20 @@ impl JournalAgent {
         self.end.as_ref()
     }
 
-    /// Whether a frame may be read now: there is room, the disk works, and a gap is declared.
+    /// Whether a frame may be read now: the disk works, a gap is declared, and there is room.
     fn may_read(&mut self) -> Result<bool> {
         let Some(writer) = &mut self.writer else {
             return Ok(false);
         };
-        // What was left out is declared before anything else is taken.
-        let room = match (writer.has_room(self.message_limit), &self.dropping) {
-            (Ok(true), Some(gap)) if gap.last > 0 => {
-                writer.declare_gap(gap.last, gap.began, gap.reason)
-            }
-            (room, _) => room,
-        };
-        match room {
+        let gap = self.dropping.as_ref().filter(|gap| gap.last > 0);
+        match room_behind(writer, gap, self.message_limit) {
             Ok(true) => {
-                if let Some(gap) = self.dropping.take_if(|gap| gap.last > 0) {
+                if let Some(gap) = gap {
                     let detail = format!("frames up to {} are not recorded", gap.last);
                     self.errors.note("gap", gap.reason.name(), &detail);
                 }
                 self.dropping = None;
-                self.no_room_since = None;
+                self.not_taken_since = None;
                 if self.outage.take().is_some() && self.positions.alarm().state.stopped() {
                     let now = (self.clock)();
                     self.positions.set_alarm(AlarmState::Clear, None, now);
@@ -349,8 +350,8 @@ impl JournalAgent {
             }
             Ok(false) => {
                 self.waited += 1;
-                if self.no_room_since.is_none() {
-                    self.no_room_since = Some(Instant::now());
+                if self.not_taken_since.is_none() {
+                    self.not_taken_since = Some(Instant::now());
                     self.held_back += 1;
                     self.positions.set_held_back(self.held_back);
                     self.errors.note(
@@ -362,6 +363,7 @@ impl JournalAgent {
                 Ok(false)
             }
             Err(error) => {
+                self.not_taken_since.get_or_insert_with(Instant::now);
                 let now = (self.clock)();
                 Outage::met(
                     &mut self.outage,
@@ -382,9 +384,9 @@ impl JournalAgent {
         // read is always taken.
         if !self.may_read()? {
             let stalled = self
-                .no_room_since
+                .not_taken_since
                 .is_some_and(|since| since.elapsed() >= STALL);
-            if self.when_stopped == WhenStopped::DeclareGap && (stalled || self.outage.is_some()) {
+            if self.when_stopped == WhenStopped::DeclareGap && stalled {
                 return self.leave_out();
             }
             return Ok(0);
@@ -487,20 +489,15 @@ impl JournalAgent {
         let read = consumer
             .poll_while(RUN, |frame| {
                 let header = frame.header();
+                dropping.last = header.sequence();
                 ended = header.source() == 0 && header.message_type() == EndOfStream::TYPE;
                 match ended {
                     true => ControlFlow::Break(()),
-                    false => {
-                        dropping.last = header.sequence();
-                        ControlFlow::Continue(())
-                    }
+                    false => ControlFlow::Continue(()),
                 }
             })
             .map_err(JournalError::Fabric)?;
-        if ended {
-            dropping.last += 1;
-            self.ended = true;
-        }
+        self.ended |= ended;
         Ok(read)
     }
 
@@ -631,6 +628,18 @@ impl JournalAgent {
         }
         Ok(Progress::Idle)
     }
+}
+
+/// Whether a frame may follow now, behind `gap`, which is declared first.
+///
+/// What is in the block that is being filled is handed over before room is looked for: declaring
+/// the gap would hand it over anyway, and the room with it.
+fn room_behind(writer: &mut JournalWriter, gap: Option<&Dropping>, limit: usize) -> Result<bool> {
+    let Some(gap) = gap else {
+        return writer.has_room(limit);
+    };
+    writer.flush()?;
+    Ok(writer.has_room(limit)? && writer.declare_gap(gap.last, gap.began, gap.reason)?)
 }
 
 /// Gives a record to a writer that has nothing else to do, and waits a little where too many wait;

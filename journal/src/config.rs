@@ -35,8 +35,9 @@ pub enum WriteMode {
 pub enum WhenStopped {
     /// Holds the fabric back until the disk writes again: nothing is lost.
     HoldBack,
-    /// Lets the fabric go on and leaves out what comes, and says so: a Gap block with the exact
-    /// range as soon as the disk writes again.
+    /// Holds it back for a quarter of a second, in which most trouble is over. Then it lets the
+    /// fabric go on and leaves out what comes, and says so: a Gap block with the exact range as
+    /// soon as the disk writes again, or, of one that was killed before, by the next.
     DeclareGap,
 }
 

@@ -291,11 +291,11 @@ impl Sink {
     /// Writes a block of frames that follows on the last. After an error nothing has moved, and
     /// the same block can be given again.
     pub(crate) fn write_frames(&mut self, block: &mut BlockBuffer) -> Result<(), JournalError> {
-        self.check_order(block)?;
         if self.is_full(block) {
             self.seal()?;
         }
         self.begin_block()?;
+        self.check_order(block)?;
         let header = self.put(block, BlockKind::Frames)?;
         self.learn(&header, block);
         self.positions.set_recorded(header.last_sequence);
@@ -360,8 +360,8 @@ impl Sink {
         &mut self,
         block: &mut BlockBuffer,
     ) -> Result<PlacedBlock, JournalError> {
-        self.check_order(block)?;
         self.begin_block()?;
+        self.check_order(block)?;
         let (header, file, offset) = self.place(block, BlockKind::Frames)?;
         self.learn(&header, block);
         Ok(PlacedBlock {

@@ -338,16 +338,19 @@ impl JournalWriter {
         }
     }
 
-    /// Whether a frame with this much payload would be taken now. If so, the next
-    /// [`Self::append`] of one takes it, whatever happens to the disk in between.
+    /// Whether the disk works and a frame with this much payload would be taken now. If so, the
+    /// next [`Self::append`] of one takes it, whatever happens to the disk in between. False, too,
+    /// while an error is tried again and not overcome.
     ///
     /// # Errors
     /// [`JournalError::Stopped`], at once and not only where the block that is being filled has
     /// no room left, or inline the disk's error itself; [`JournalError::FrameTooLarge`].
     #[inline]
     pub fn has_room(&mut self, payload_bytes: usize) -> Result<bool, JournalError> {
-        if let Back::Helper(helper) = &self.back {
-            helper.check()?;
+        if let Back::Helper(helper) = &self.back
+            && helper.in_trouble()
+        {
+            return helper.check().map(|()| false);
         }
         self.make_room(frame_bytes_on_disk(payload_bytes), self.next_sequence)
     }

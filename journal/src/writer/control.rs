@@ -9,6 +9,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 pub(super) struct Control {
     /// Set while the helper stands still because of an error. A hint: the state decides.
     failed: AtomicBool,
+    /// Set from an error on until it is overcome, while it is tried again, too.
+    in_trouble: AtomicBool,
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -33,6 +35,12 @@ impl Control {
         } else {
             Ok(())
         }
+    }
+
+    /// Whether an error is not overcome: the helper stands still or tries again.
+    #[inline]
+    pub(super) fn in_trouble(&self) -> bool {
+        self.in_trouble.load(Ordering::Relaxed)
     }
 
     #[cold]
@@ -66,8 +74,11 @@ impl Control {
     pub(super) fn insist(&self, mut action: impl FnMut() -> Result<(), JournalError>) -> bool {
         loop {
             let Err(error) = action() else {
+                self.in_trouble.store(false, Ordering::Relaxed);
                 return true;
             };
+            // Before it can be told to try again.
+            self.in_trouble.store(true, Ordering::Relaxed);
             let mut state = self.state();
             state.error = Some(Arc::new(error));
             self.failed.store(true, Ordering::Relaxed);

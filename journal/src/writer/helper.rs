@@ -88,6 +88,11 @@ impl Helper {
         self.shared.control.check()
     }
 
+    #[inline]
+    pub(super) fn in_trouble(&self) -> bool {
+        self.shared.control.in_trouble()
+    }
+
     /// A block that is not in use; `None` when all wait for the disk.
     pub(super) fn free_block(&mut self) -> Result<Option<BlockBuffer>, JournalError> {
         match self.free.try_recv() {
