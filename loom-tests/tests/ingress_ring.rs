@@ -122,9 +122,9 @@ fn groups() {
     let mut reader = sure(IngressReader::new(slots.clone(), shape, FIRST));
     let producer = thread::spawn(move || {
         for _ in 0..GROUPS {
-            let written = writer.run().group(GROUP, |_, slot, message| {
+            let written = writer.run().group(GROUP, 100, |_, slot, message| {
                 sure(slots.get(slot + 2)).store(10 * message, Ordering::Relaxed);
-                (100 * message, 1_000 * message)
+                1_000 * message
             });
             require(
                 written == GROUP,
@@ -143,7 +143,7 @@ fn groups() {
             let slot = run.slot(ahead);
             // SAFETY: a slot has four words.
             let word = |index| unsafe { slot.at(index) }.load(Ordering::Relaxed);
-            require(word(1) == 100 * message, "its descriptor is whole");
+            require(word(1) == 100, "its descriptor is whole");
             require(word(2) == 10 * message, "its payload is whole");
             require(word(3) == 1_000 * message, "its time is whole");
         }

@@ -20,6 +20,8 @@ pub(crate) struct Source {
     /// before, and need no other check.
     checked: u64,
     inline_words: usize,
+    /// The last run had a whole group: the next one is likely to.
+    flows: bool,
     pub(crate) id: SourceId,
     pub(crate) consumed: Consumed,
     pub(crate) leaving: Option<u16>,
@@ -101,6 +103,7 @@ impl Source {
                 expected_flags(length, parts.inline_bytes),
             ),
             inline_words: parts.inline_bytes / 8,
+            flows: false,
             id: parts.id,
             consumed: parts.consumed,
             leaving: None,
@@ -180,6 +183,10 @@ impl Source {
             // Whole groups, until one is not full.
             let met = loop {
                 let group = GROUP.min(most - taken).min(to.room());
+                // Not for the few messages of a short run: what is called in may not be needed.
+                if self.flows && from.ready(0) {
+                    to.stamp(group, timestamp);
+                }
                 let mut written = 0;
                 let met = loop {
                     if written == group {
@@ -227,6 +234,7 @@ impl Source {
                 Met::Other(_) => break Stop::Refused,
             }
         };
+        self.flows = taken >= GROUP;
         (taken, stop)
     }
 

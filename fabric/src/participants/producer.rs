@@ -344,22 +344,25 @@ impl Producer {
             let source = self.ticks;
             let mut run = self.writer.run();
             while sent < count && run.room() > 0 {
-                run.group((count - sent) as u64, |slots, slot, source_sequence| {
-                    // SAFETY: a slot of the ring plus its header is inside the ring's words. Nobody
-                    // reads the slot before it is published and only this producer writes; the
-                    // message fits (it was not reserved externally), is aligned to at most eight
-                    // bytes, and any bytes are a valid `M`.
-                    let message =
-                        unsafe { &mut *slots.pointer(slot + INGRESS_HEADER_WORDS).cast::<M>() };
-                    write(sent, message);
-                    sent += 1;
-                    let ticks = if source_sequence & stamp_mask == stamp_place {
-                        source.now()
-                    } else {
-                        0
-                    };
-                    (descriptor, ticks)
-                });
+                run.group(
+                    (count - sent) as u64,
+                    descriptor,
+                    |slots, slot, source_sequence| {
+                        // SAFETY: a slot of the ring plus its header is inside the ring's words. Nobody
+                        // reads the slot before it is published and only this producer writes; the
+                        // message fits (it was not reserved externally), is aligned to at most eight
+                        // bytes, and any bytes are a valid `M`.
+                        let message =
+                            unsafe { &mut *slots.pointer(slot + INGRESS_HEADER_WORDS).cast::<M>() };
+                        write(sent, message);
+                        sent += 1;
+                        if source_sequence & stamp_mask == stamp_place {
+                            source.now()
+                        } else {
+                            0
+                        }
+                    },
+                );
             }
         }
         Ok(sent)

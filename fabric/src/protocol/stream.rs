@@ -240,6 +240,19 @@ impl StreamRun<'_> {
         }
     }
 
+    /// Writes the time stamps of the next `count` frames, for which there is room, before anything
+    /// else of them, so that their lines are called in all at once: see `WriteRun::group`. Where they
+    /// do not come after all, the slots hold nothing that counts.
+    #[inline(always)]
+    pub fn stamp(&self, count: u64, timestamp: u64) {
+        debug_assert!(self.room() >= count);
+        for ahead in 0..count {
+            // SAFETY: as in `write`.
+            unsafe { self.slots.at(self.shape.slot(self.next + ahead) + 1) }
+                .store(timestamp, Ordering::Relaxed);
+        }
+    }
+
     /// Publishes a frame whose payload fits the slot, as [`StreamRun::write`].
     #[inline(always)]
     pub fn publish(
