@@ -173,13 +173,15 @@ impl StreamWriter {
         self.limit = self.next;
     }
 
-    /// Asks for the line of the next frame, for a writer that has something to do before it writes
-    /// it: its reader looks at that line and has a copy.
+    /// Calls in the line of the next frame where there is room for it, for a writer that has
+    /// something to do before it writes it: its reader looks at that line and has a copy. By a store
+    /// to the time stamp, which counts for nothing before the frame is published: see
+    /// `WriteRun::group`.
     #[inline(always)]
     pub fn expect_next(&self) {
-        // SAFETY: a masked slot index; `new` checked that every slot lies inside the words.
-        unsafe {
-            self.slots.view().expect_write(self.shape.slot(self.next));
+        if self.room() > 0 {
+            // SAFETY: a masked slot index; `new` checked that every slot lies inside the words.
+            unsafe { self.slots.at(self.shape.slot(self.next) + 1) }.store(0, Ordering::Relaxed);
         }
     }
 
