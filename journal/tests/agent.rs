@@ -370,6 +370,17 @@ fn fails_with_a_block_half_full(
     }
 }
 
+/// A stream, and a journal that may leave out what its disk does not take: which is everything now.
+fn failing_and_going_on() -> (Stream, MemoryStorage, JournalAgent) {
+    let mut stream = Stream::new(512);
+    let storage = MemoryStorage::new();
+    let mut agent =
+        JournalAgent::new_in(&stream.fabric, Arc::new(storage.clone()), &goes_on()).unwrap();
+    admit(&mut stream, &mut agent);
+    fails_with_a_block_half_full(&mut stream, &storage, &mut agent);
+    (stream, storage, agent)
+}
+
 /// Publishes until the ring has gone round several times.
 fn go_round(stream: &mut Stream, agent: &mut JournalAgent) {
     let started = Instant::now();
@@ -381,6 +392,10 @@ fn go_round(stream: &mut Stream, agent: &mut JournalAgent) {
     }
 }
 
+fn left_out(gaps: &[(u64, u64)]) -> u64 {
+    gaps.iter().map(|(first, last)| last - first + 1).sum()
+}
+
 /// Sealed, and whatever is not there is in one of these gaps. A machine that stands still for long
 /// may add one.
 fn gaps_and_the_rest(storage: &MemoryStorage, last: u64) -> Vec<(u64, u64)> {
@@ -390,20 +405,14 @@ fn gaps_and_the_rest(storage: &MemoryStorage, last: u64) -> Vec<(u64, u64)> {
     let gaps: Vec<_> = gaps
         .map(|gap| (gap.first_sequence, gap.last_sequence))
         .collect();
-    let left_out: u64 = gaps.iter().map(|(first, last)| last - first + 1).sum();
-    assert_eq!(report.frames + left_out, last, "{report:?}");
+    assert_eq!(report.frames + left_out(&gaps), last, "{report:?}");
     gaps
 }
 
 /// The gap takes the slot that was half full: nothing is read before there is another.
 #[test]
 fn a_gap_behind_a_block_half_full_loses_no_more_than_it_says() {
-    let mut stream = Stream::new(512);
-    let storage = MemoryStorage::new();
-    let mut agent =
-        JournalAgent::new_in(&stream.fabric, Arc::new(storage.clone()), &goes_on()).unwrap();
-    admit(&mut stream, &mut agent);
-    fails_with_a_block_half_full(&mut stream, &storage, &mut agent);
+    let (mut stream, storage, mut agent) = failing_and_going_on();
     go_round(&mut stream, &mut agent);
     storage.set_faults(Faults::default());
     let view = JournalView::attach(&stream.fabric).unwrap();
@@ -422,12 +431,7 @@ fn a_gap_behind_a_block_half_full_loses_no_more_than_it_says() {
 /// Nothing is left out before the stream ends: its end is, and the journal says so.
 #[test]
 fn an_end_of_the_stream_that_is_left_out_is_declared() {
-    let mut stream = Stream::new(512);
-    let storage = MemoryStorage::new();
-    let mut agent =
-        JournalAgent::new_in(&stream.fabric, Arc::new(storage.clone()), &goes_on()).unwrap();
-    admit(&mut stream, &mut agent);
-    fails_with_a_block_half_full(&mut stream, &storage, &mut agent);
+    let (mut stream, storage, mut agent) = failing_and_going_on();
     let (failed, mut steps) = (Instant::now(), 0);
     stream.end(|| {
         // So late that it has long been read.
@@ -445,21 +449,15 @@ fn an_end_of_the_stream_that_is_left_out_is_declared() {
 #[test]
 fn what_a_killed_journal_left_out_is_declared_by_the_next() {
     for ends in [false, true] {
-        let mut stream = Stream::new(512);
-        let storage = MemoryStorage::new();
-        let new = |stream: &Stream, config: &JournalConfig| {
-            JournalAgent::new_in(&stream.fabric, Arc::new(storage.clone()), config)
-        };
-        let mut agent = new(&stream, &goes_on()).unwrap();
-        admit(&mut stream, &mut agent);
-        fails_with_a_block_half_full(&mut stream, &storage, &mut agent);
+        let (mut stream, storage, mut agent) = failing_and_going_on();
         go_round(&mut stream, &mut agent);
         drop(agent);
         storage.set_faults(Faults::default());
         if ends {
             stream.end(|| true);
         }
-        let mut agent = new(&stream, &goes_on()).unwrap();
+        let mut agent =
+            JournalAgent::new_in(&stream.fabric, Arc::new(storage.clone()), &goes_on()).unwrap();
         if !ends {
             admit(&mut stream, &mut agent);
             go_round(&mut stream, &mut agent);
@@ -543,8 +541,7 @@ fn told_to_go_on_the_journal_declares_exactly_what_it_left_out() {
     while reader.next().unwrap().is_some() {
         count += 1;
     }
-    let left_out: u64 = gaps.iter().map(|(first, last)| last - first + 1).sum();
-    assert_eq!(count + left_out, last_sequence);
+    assert_eq!(count + left_out(&gaps), last_sequence);
 }
 
 #[test]

@@ -274,14 +274,7 @@ fn more_gaps_than_may_wait_are_refused_and_lose_nothing() {
         buffers: 64,
         ..small()
     };
-    let mut writer = JournalWriter::open_in(
-        Arc::new(storage),
-        &identity(),
-        1,
-        &Dictionary::default(),
-        &config,
-    )
-    .unwrap();
+    let mut writer = open_in(Arc::new(storage), &config).unwrap();
     append_to(&mut writer, 2);
     let (mut gaps, mut refused) = (Vec::new(), 0);
     while gaps.len() < 200 {
@@ -670,14 +663,7 @@ fn writes_until_a_thread_panics(storage: Panicking, buffers: usize) {
         buffers,
         ..small()
     };
-    let mut writer = JournalWriter::open_in(
-        Arc::new(storage),
-        &identity(),
-        1,
-        &Dictionary::default(),
-        &config,
-    )
-    .unwrap();
+    let mut writer = open_in(Arc::new(storage), &config).unwrap();
     let error = loop {
         let (header, payload) = frame(writer.next_sequence());
         match writer.append(&header, &payload) {

@@ -279,8 +279,8 @@ impl<'a> WriteRun<'a> {
     ///
     /// Stores go to memory in order, and the first one to a line that a reader has a copy of waits
     /// until that is called in. How many lines are called in meanwhile depends on how many lines the
-    /// stores behind it are for: with one store for each line they are as many as can be. On AMD's
-    /// Zen 4 a prefetch does not do it.
+    /// stores behind it are for: with one store for each line they are as many as can be. For
+    /// processors on which a prefetch alone does not do it.
     #[inline(always)]
     fn describe(&mut self, count: u64, descriptor: u64) {
         let mut word = self.slot + 1;

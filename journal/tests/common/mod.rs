@@ -8,7 +8,7 @@ use selvedge_fabric::frame::system::{SourceJoined, TYPE_REGISTERED};
 use selvedge_fabric::frame::{Flags, FrameHeader};
 use selvedge_fabric::message::{Message, MessageSchema};
 use selvedge_journal::format::{Action, Activity};
-use selvedge_journal::storage::MemoryStorage;
+use selvedge_journal::storage::{MemoryStorage, Storage};
 use selvedge_journal::{
     Append, Dictionary, JournalConfig, JournalError, JournalIdentity, JournalReader, JournalWriter,
     ReadOptions, Record, Report, SyncPolicy, VerifyOptions, WriteMode, records_in, verify_in,
@@ -98,13 +98,15 @@ pub fn open(
     storage: &MemoryStorage,
     config: &JournalConfig,
 ) -> Result<JournalWriter, JournalError> {
-    JournalWriter::open_in(
-        Arc::new(storage.clone()),
-        &identity(),
-        1,
-        &Dictionary::default(),
-        config,
-    )
+    open_in(Arc::new(storage.clone()), config)
+}
+
+/// As [`open`], in any storage.
+pub fn open_in(
+    storage: Arc<dyn Storage>,
+    config: &JournalConfig,
+) -> Result<JournalWriter, JournalError> {
+    JournalWriter::open_in(storage, &identity(), 1, &Dictionary::default(), config)
 }
 
 /// Appends test frames up to `last`, waiting where the writer would block.
@@ -141,7 +143,6 @@ pub fn journal(frames: u64, flush_every: u64, config: &JournalConfig) -> MemoryS
 }
 
 pub fn segments(storage: &MemoryStorage) -> Vec<String> {
-    use selvedge_journal::storage::Storage;
     let mut names = storage.list().unwrap();
     names.retain(|name| name.ends_with(".segment"));
     names
