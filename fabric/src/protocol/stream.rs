@@ -548,4 +548,25 @@ mod tests {
         assert_eq!(reader.next(), MAX_SEQUENCE);
         assert!(of(before, beyond).is_none());
     }
+
+    /// The line of the next frame is called in by a store: not where a consumer still holds the frame
+    /// that lies there.
+    #[test]
+    fn what_is_held_is_not_written_to_before_there_is_room() {
+        let shape = RingShape::new(8, 8).expect("powers of two");
+        let slots = Words::private(shape.words());
+        let bound = OverwriteBound::new(Words::private(2)).expect("two words");
+        let epoch = EpochWord::new(3, 0);
+        let mut writer = StreamWriter::new(slots.clone(), shape, epoch, bound, 8).expect("a ring");
+        writer.extend(Some(8));
+        for sequence in 8..16 {
+            writer.expect_next();
+            writer.publish(100 * sequence, 0, 0, 0, |_| 0);
+        }
+        assert_eq!(writer.room(), 0);
+        writer.expect_next();
+        let reader = StreamReader::new(slots, shape, epoch, 8, None).expect("a ring");
+        assert!(reader.published(8));
+        assert_eq!(reader.word(0, 1), 800);
+    }
 }
